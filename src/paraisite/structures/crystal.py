@@ -1,0 +1,78 @@
+"""A crystal: species, cell, sites, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import gcd
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from ase.formula import Formula
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crystal:
+    """One ordered crystal, already checked by `paraisite.structures.checks`.
+
+    Attributes:
+        numbers: Atomic numbers, [n_atoms] int64.
+        cell: Lattice vectors as rows in Å, [3, 3] float64.
+        fractional: Fractional coordinates, [n_atoms, 3] float64.
+        material_id: Identifier shown in every table; from the file where it has one, else from the file's name.
+        source: Where the crystal was read: a path, with `#k` appended for crystal k (from 1) of a file that holds many.
+        properties: Other columns of the source, such as `kappa` in W/(m K).
+    """
+
+    numbers: np.ndarray
+    cell: np.ndarray
+    fractional: np.ndarray
+    material_id: str = ""
+    source: str = ""
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in the cell."""
+        return len(self.numbers)
+
+    @property
+    def volume(self) -> float:
+        """Cell volume in Å³."""
+        return float(abs(np.linalg.det(self.cell)))
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Cartesian positions in Å, [n_atoms, 3]."""
+        return self.fractional @ self.cell
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula, metals first, such as `BaSb2O6`."""
+        return reduced_formula(self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFailure:
+    """A structure that could not be read, in place of the crystal in a stream.
+
+    Attributes:
+        material_id: Identifier as far as known, else the file's name.
+        source: As for `Crystal`.
+        code: Short code, the `status` of the error row.
+        message: One sentence naming the file and the reason.
+    """
+
+    material_id: str
+    source: str
+    code: str
+    message: str
+
+
+def reduced_formula(numbers: Iterable[int]) -> str:
+    """Reduced formula of a list of atomic numbers, metals first."""
+    values, counts = np.unique(np.asarray(numbers), return_counts=True)
+    divisor = gcd(*(int(count) for count in counts))
+    content = {chemical_symbols[value]: int(count) // divisor for value, count in zip(values, counts, strict=True)}
+    return str(Formula.from_dict(content).format("metal"))
