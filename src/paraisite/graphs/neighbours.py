@@ -1,0 +1,103 @@
+"""Neighbour pairs of a crystal within the cutoff, by vesin (https://github.com/Luthaf/vesin)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import pi
+
+import numpy as np
+from ase.geometry import minkowski_reduce
+from vesin import NeighborList
+
+from paraisite.errors import StructureError
+from paraisite.graphs.settings import GraphSettings
+from paraisite.structures.crystal import Crystal
+
+CUTOFF_MARGIN_ANGSTROM = 1e-8
+"""A pair at the cutoff to rounding is inside, as in pymatgen, however the crystal is turned."""
+MIN_DISTANCE_ANGSTROM = 0.4
+SKEWED_HEIGHT_ANGSTROM = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourPairs:
+    """Directed neighbour pairs, sorted by destination; every pair also stands in reverse.
+
+    Attributes:
+        destination: Index of the atom that receives the message, [n_edges] int64.
+        source: Index of the atom that sends it, [n_edges] int64.
+        distance: Distance in Å, [n_edges] float64.
+    """
+
+    destination: np.ndarray
+    source: np.ndarray
+    distance: np.ndarray
+
+
+@lru_cache(maxsize=4)
+def _neighbour_list(cutoff_angstrom: float) -> NeighborList:
+    # One thread: a cell is far too small to share out, and a scan runs one process a core already.
+    return NeighborList(cutoff=cutoff_angstrom + CUTOFF_MARGIN_ANGSTROM, full_list=True, sorted=True, n_threads=1)
+
+
+def find_neighbours(crystal: Crystal, settings: GraphSettings) -> NeighbourPairs:
+    """Find all pairs of atoms, periodic images included, within the cutoff.
+
+    Args:
+        crystal: A checked crystal.
+        settings: Cutoff in Å and the largest number of pairs.
+
+    Returns:
+        The directed pairs.
+
+    Raises:
+        StructureError: `overlapping_atoms` (two atoms closer than 0.4 Å), `no_bonds` (no pair at all within the cutoff)
+            or `too_many_neighbours` (more pairs than `max_edges`).
+    """
+    _refuse_too_many(crystal, settings)
+    cell, fractional = _compact_cell(crystal)
+    destination, source, distance = _neighbour_list(settings.cutoff_angstrom).compute(
+        points=fractional @ cell, box=cell, periodic=True, quantities="ijd"
+    )
+    if len(distance) == 0:
+        raise StructureError(
+            f"{_name(crystal)}: no two atoms are within {settings.cutoff_angstrom:g} Å, so the crystal has no bond to "
+            "read; check the cell and its unit (Å).",
+            code="no_bonds",
+        )
+    closest = int(np.argmin(distance))
+    if distance[closest] < MIN_DISTANCE_ANGSTROM:
+        raise StructureError(
+            f"{_name(crystal)}: atoms {int(destination[closest]) + 1} and {int(source[closest]) + 1} overlap "
+            f"({distance[closest]:.3f} Å apart, less than {MIN_DISTANCE_ANGSTROM} Å); check the positions and the cell.",
+            code="overlapping_atoms",
+        )
+    return NeighbourPairs(destination.astype(np.int64), source.astype(np.int64), distance)
+
+
+def _refuse_too_many(crystal: Crystal, settings: GraphSettings) -> None:
+    sphere = 4 / 3 * pi * settings.cutoff_angstrom**3
+    expected = crystal.n_atoms**2 * sphere / crystal.volume
+    if expected > settings.max_edges:
+        raise StructureError(
+            f"{_name(crystal)}: about {expected:.0f} neighbour pairs within {settings.cutoff_angstrom:g} Å are more than "
+            f"the limit of {settings.max_edges}; check the cell and its unit (Å).",
+            code="too_many_neighbours",
+        )
+
+
+def _compact_cell(crystal: Crystal) -> tuple[np.ndarray, np.ndarray]:
+    """Cell and wrapped coordinates for the search; a flat or skewed cell is reduced, the crystal stays the same."""
+    cell, fractional = crystal.cell, crystal.fractional
+    cross = np.array([np.cross(cell[1], cell[2]), np.cross(cell[2], cell[0]), np.cross(cell[0], cell[1])])
+    heights = crystal.volume / np.sqrt((cross**2).sum(axis=1))
+    if heights.min() < SKEWED_HEIGHT_ANGSTROM:
+        reduced, operation = minkowski_reduce(cell)
+        # reduced = operation @ cell, and the positions stay: f_reduced @ operation @ cell = f @ cell.
+        cell, fractional = np.asarray(reduced), fractional @ np.linalg.inv(operation)
+    return cell, fractional % 1.0
+
+
+def _name(crystal: Crystal) -> str:
+    return crystal.source or crystal.material_id or crystal.formula

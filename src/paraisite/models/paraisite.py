@@ -1,0 +1,70 @@
+"""ParAIsite: MEGNet's last hidden layer feeding a multilayer perceptron that predicts κ (doi 10.1039/d5cp04401d)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from paraisite.models.batch import GraphBatch
+from paraisite.models.layers import EnsembleLinear
+from paraisite.models.megnet import EnsembleMEGNet, MEGNetSettings
+from paraisite.models.target import TargetTransform
+
+
+@dataclass(frozen=True, slots=True)
+class ParAIsiteSettings:
+    """Sizes of a ParAIsite ensemble.
+
+    Attributes:
+        n_members: Number of members.
+        head: Widths of the perceptron's hidden layers.
+        megnet: Sizes of the body.
+    """
+
+    n_members: int = 9
+    head: tuple[int, ...] = (450, 350, 350)
+    megnet: MEGNetSettings = field(default_factory=MEGNetSettings)
+
+
+class ParAIsite(nn.Module):
+    """An ensemble of ParAIsite models as one module."""
+
+    def __init__(self, settings: ParAIsiteSettings) -> None:
+        """Allocate the parameters; `reset` fills them."""
+        super().__init__()
+        self.settings = settings
+        self.body = EnsembleMEGNet(settings.n_members, settings.megnet)
+        sizes = (settings.megnet.output[-1], *settings.head, 1)
+        self.head = nn.ModuleList(
+            EnsembleLinear(settings.n_members, n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+        )
+        self.target = TargetTransform(settings.n_members)
+
+    def reset(self, seeds: Sequence[int]) -> None:
+        """Draw random initial parameters.
+
+        Args:
+            seeds: One seed a member; a member's weights depend on its own seed alone.
+        """
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.body.reset(generators)
+        for layer in self.head:
+            layer.reset(generators)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        """Predict the standardised target of each graph: [n_members, n_graphs]."""
+        return self.from_features(self.body(batch))
+
+    def from_features(self, features: Tensor) -> Tensor:
+        """Apply the perceptron with ReLU: [n_members, n_graphs, 16] → standardised target, [n_members, n_graphs]."""
+        values = features
+        for layer in self.head[:-1]:
+            values = torch.relu(layer(values))
+        return self.head[-1](values).squeeze(-1)
+
+    def predict_kappa(self, batch: GraphBatch) -> Tensor:
+        """Predict κ at 300 K in W/(m K) of each graph: [n_members, n_graphs]."""
+        return self.target.inverse(self(batch))
