@@ -1,0 +1,35 @@
+"""Errors of predicted κ."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import spearmanr
+
+MIN_KAPPA_W_PER_MK = 1e-3
+"""Predictions at or below this are raised to it before a logarithm: 10^z - 1 can fall below zero, κ cannot."""
+
+
+def error_metrics(kappa: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Compute the errors of one set of predictions.
+
+    Args:
+        kappa: Reference κ in W/(m K), [n], all above zero.
+        predicted: Predicted κ in W/(m K), [n].
+
+    Returns:
+        `mape`, `median_ape`, `mae_w_per_mk`, `rmse_w_per_mk`, `mae_log10`, `r2`, `spearman`, `within_factor_2`.
+    """
+    relative = np.abs(predicted - kappa) / kappa
+    difference = np.log10(np.maximum(predicted, MIN_KAPPA_W_PER_MK)) - np.log10(kappa)
+    spread = float(((kappa - kappa.mean()) ** 2).sum())
+    several = len(kappa) > 1 and len(np.unique(predicted)) > 1 and len(np.unique(kappa)) > 1
+    return {
+        "mape": float(relative.mean()),
+        "median_ape": float(np.median(relative)),
+        "mae_w_per_mk": float(np.abs(predicted - kappa).mean()),
+        "rmse_w_per_mk": float(np.sqrt(((predicted - kappa) ** 2).mean())),
+        "mae_log10": float(np.abs(difference).mean()),
+        "r2": 1 - float(((predicted - kappa) ** 2).sum()) / spread if spread > 0 else float("nan"),
+        "spearman": float(spearmanr(kappa, predicted).statistic) if several else float("nan"),
+        "within_factor_2": float((np.abs(difference) <= np.log10(2)).mean()),
+    }

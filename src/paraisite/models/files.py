@@ -1,0 +1,137 @@
+"""Model folders: `model.safetensors` and `card.json`, nothing that can run code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from paraisite.atomic import atomic_path, write_text_atomic
+from paraisite.elements import ELEMENTS
+from paraisite.errors import ModelFileError
+from paraisite.graphs.settings import GraphSettings
+from paraisite.models.megnet import MEGNetSettings
+from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+
+WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "card.json"
+MODEL_FORMAT = 1
+DEFAULT_MODEL = "FEAFTG15"
+"""The shipped model that predicts unless another is named."""
+
+
+def save_model(model: ParAIsite, folder: str | Path, card: dict[str, Any], *, half: bool = False) -> None:
+    """Write a model folder.
+
+    Args:
+        model: The ensemble.
+        folder: Folder to make or to write into.
+        card: What the model is, in plain values; the architecture is added.
+        half: Keep the weights in 16 bits; the target scale stays in 32.
+    """
+    folder = Path(folder)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        state = {name: value if name.startswith("target.") else value.half() for name, value in state.items()}
+    content = {
+        "format": MODEL_FORMAT,
+        **card,
+        "architecture": asdict(model.settings),
+        "elements": list(ELEMENTS),
+        "graph": card.get("graph", asdict(GraphSettings())),
+    }
+    with atomic_path(folder / WEIGHTS_NAME) as temporary:
+        save_file(state, temporary)
+    write_text_atomic(folder / CARD_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def shipped_models() -> dict[str, Path]:
+    """Folders of the models inside the package, by name."""
+    root = Path(str(files("paraisite"))) / "data" / "models"
+    return {path.name: path for path in sorted(root.glob("*")) if (path / CARD_NAME).is_file()}
+
+
+def find_model(name: str | Path = DEFAULT_MODEL) -> Path:
+    """Find a model's folder.
+
+    Args:
+        name: Name of a shipped model in any case, or the path of a model folder.
+
+    Raises:
+        ModelFileError: Neither exists.
+    """
+    shipped = shipped_models()
+    by_name = {key.lower(): path for key, path in shipped.items()}
+    if str(name).lower() in by_name:
+        return by_name[str(name).lower()]
+    if (Path(name) / CARD_NAME).is_file():
+        return Path(name)
+    raise ModelFileError(
+        f"There is no model {str(name)!r}: give one of the shipped models ({', '.join(shipped) or 'none'}) or a folder "
+        f"that holds {WEIGHTS_NAME} and {CARD_NAME}."
+    )
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """Read a model's card.
+
+    Raises:
+        ModelFileError: The card is missing, not JSON, or of a format that this version does not know.
+    """
+    path = Path(folder) / CARD_NAME
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"The model card {path} cannot be read: {error}.") from error
+    if card.get("format") != MODEL_FORMAT or "architecture" not in card:
+        raise ModelFileError(f"The model card {path} is of another format than {MODEL_FORMAT}, which this version reads.")
+    if card.get("elements") != list(ELEMENTS):
+        raise ModelFileError(f"The model in {folder} was made for another list of elements, so its rows would be mixed up.")
+    return card
+
+
+def load_model(name: str | Path = DEFAULT_MODEL, device: torch.device | str = "cpu") -> ParAIsite:
+    """Load an ensemble, strictly: every tensor and no other.
+
+    Args:
+        name: Name of a shipped model, or a model folder.
+        device: Where to put it.
+
+    Returns:
+        The model, in evaluation mode and 32 bits.
+
+    Raises:
+        ModelFileError: The folder is missing or damaged, or holds another model.
+    """
+    folder = find_model(name)
+    model = ParAIsite(_settings(read_card(folder), folder))
+    try:
+        state = load_file(folder / WEIGHTS_NAME)
+        model.load_state_dict({key: value.float() for key, value in state.items()}, strict=True)
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
+    except RuntimeError as error:
+        raise ModelFileError(f"The weights in {folder} do not fit the card: {str(error).splitlines()[-1].strip()}") from error
+    return model.to(device).eval()
+
+
+def graph_settings(folder: str | Path) -> GraphSettings:
+    """Graph settings that a model was trained with."""
+    return GraphSettings(**read_card(folder)["graph"])
+
+
+def _settings(card: dict[str, Any], folder: Path) -> ParAIsiteSettings:
+    try:
+        content = dict(card["architecture"])
+        megnet = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("megnet").items()}
+        return ParAIsiteSettings(
+            n_members=content["n_members"], head=tuple(content["head"]), megnet=MEGNetSettings(**megnet)
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"The card in {folder} does not describe a ParAIsite ensemble: {error}.") from error

@@ -1,0 +1,49 @@
+"""CIF blocks that only pymatgen's tolerant parser can read."""
+
+from __future__ import annotations
+
+import warnings
+
+from paraisite.errors import StructureError
+from paraisite.structures.checks import OCCUPANCY_TOLERANCE, unreadable
+from paraisite.structures.convert import from_pymatgen
+from paraisite.structures.crystal import Crystal
+from paraisite.structures.origin import Origin
+
+
+def read_block_slowly(text: str, origin: Origin, reason: str) -> Crystal:
+    """Crystal of one data block by pymatgen.
+
+    Args:
+        text: The block, from `data_` on.
+        origin: Source and identifier.
+        reason: Why the fast path left it, for the error message.
+
+    Raises:
+        StructureError: `unreadable` with pymatgen's reason, or a crystal that fails a check.
+    """
+    from pymatgen.io.cif import CifParser
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            parser = CifParser.from_str(text, occupancy_tolerance=1.0 + OCCUPANCY_TOLERANCE, check_cif=False)
+            structures = parser.parse_structures(primitive=False, on_error="raise")
+        except Exception as error:  # any failure of the general parser on this block is the block's own
+            raise unreadable(origin.source, f"{_first_reason(error)} (found {reason})") from error
+    if any("Defaulting to P1" in warning for warning in parser.warnings) and "space group" in reason:
+        raise unreadable(origin.source, f"{reason} is not known", "list the symmetry operations")
+    structure = structures[0]
+    if "implicit_hydrogens" in structure.site_properties:
+        raise StructureError(
+            f"{origin.source}: hydrogen atoms are implied but have no coordinates; add their sites.", code="unreadable"
+        )
+    return from_pymatgen(structure, origin.material_id, origin.source, properties={})
+
+
+def _first_reason(error: Exception) -> str:
+    """The parser's own reason, without its heading."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("No structure parsed"):
+        return " ".join(lines[1:])
+    return " ".join(lines) or type(error).__name__

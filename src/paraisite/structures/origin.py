@@ -1,0 +1,54 @@
+"""Where a record of a file comes from, and what its table columns say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from paraisite.structures.crystal import Crystal
+
+ID_KEYS = ("material_id", "id", "name", "identifier", "entry_id", "mp_id", "task_id")
+"""Columns that name a crystal, the first present one wins."""
+
+
+@dataclass(slots=True)
+class Origin:
+    """Source and identifier of one record.
+
+    A parser sets `material_id` as soon as it knows it, so that a failure further on still carries it.
+
+    Attributes:
+        source: As for `Crystal`; the name in every error message.
+        material_id: As for `Crystal`.
+    """
+
+    source: str
+    material_id: str
+
+
+Record = Callable[[Origin], Crystal]
+"""One crystal of a file, not yet parsed; raises StructureError."""
+
+
+def take_id(origin: Origin, columns: Mapping[str, Any]) -> str | None:
+    """Set the identifier from the columns and return the key that held it."""
+    for key in ID_KEYS:
+        value = columns.get(key)
+        if value is not None and not isinstance(value, bool | dict | list) and str(value).strip():
+            origin.material_id = str(value).strip()
+            return key
+    return None
+
+
+def scalar_columns(columns: Mapping[str, Any], skip: str | None = None) -> dict[str, Any]:
+    """The columns that hold one number, flag or text, as plain Python values."""
+    plain = {}
+    for key, value in columns.items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        if key != skip and isinstance(value, str | int | float | bool):
+            plain[str(key)] = value
+    return plain

@@ -1,0 +1,261 @@
+"""A training run: stages in a chain, a folder that tells everything, and resuming to the same numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from paraisite.atomic import write_text_atomic
+from paraisite.datasets.catalogue import DataSet, find_data_file, load_data_set, select
+from paraisite.datasets.splits import Splits, inner_splits, published_splits
+from paraisite.errors import RecipeError, RunError
+from paraisite.graphs.build import build_graphs
+from paraisite.graphs.settings import GraphSettings
+from paraisite.graphs.store import GraphStore
+from paraisite.models.files import find_model, load_model, save_model
+from paraisite.models.formation_energy import load_formation_energy_megnet
+from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.structures.crystal import ReadFailure
+from paraisite.training.loop import StageData, predict_store, torch_settings, train_stage
+from paraisite.training.recipe import Recipe, StageRecipe
+from paraisite.training.results import history_table, predictions_table, stage_errors
+from paraisite.training.state import TrainingState
+from paraisite.version import __version__
+
+FORMATION_ENERGY_WEIGHTS = "megnet-eform-mp-2018.6.1"
+"""Folder of MatGL's formation-energy weights inside the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """What a progress display shows after an epoch.
+
+    Attributes:
+        stage: Name of the stage.
+        epoch: Epochs done.
+        epochs: Epochs of the stage.
+        train_loss: Mean training loss of the members.
+        validation_mape: Mean validation MAPE of the members; NaN where the epoch was not validated.
+    """
+
+    stage: str
+    epoch: int
+    epochs: int
+    train_loss: float
+    validation_mape: float
+
+
+Report = Callable[[StageProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where and how a run works; none of it changes the numbers on one kind of machine.
+
+    Attributes:
+        data_folder: Folder of data sets and weights that the package does not ship.
+        device: `cpu` or `cuda`.
+        tf32: Whether a GPU may round matrix products to TF32.
+        checkpoint_every: Epochs from one checkpoint to the next.
+        report: Called after every epoch.
+    """
+
+    data_folder: Path | None = None
+    device: str = "cpu"
+    tf32: bool = False
+    checkpoint_every: int = 10
+    report: Report | None = None
+
+
+def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()) -> ParAIsite:  # noqa: B008 - frozen
+    """Train a recipe, or go on with a run that was stopped.
+
+    The folder gets `recipe.toml`, `environment.json` and a folder a stage with `splits.json`, `metrics.csv`,
+    `predictions.csv`, `errors.json`, `checkpoint.safetensors` and `model/`. A run that was killed at any moment goes on
+    from its last checkpoint to the same numbers, on the CPU bit for bit.
+
+    Args:
+        recipe: What to do.
+        folder: The run's folder; a folder of the same recipe is continued.
+        options: Where and how.
+
+    Returns:
+        The ensemble after the last stage, in evaluation mode.
+
+    Raises:
+        RunError: The folder holds a run of another recipe.
+        ParaisiteError: Data or weights are missing or unusable.
+    """
+    folder = Path(folder)
+    _prepare_folder(recipe, folder)
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise RunError("PyTorch finds no CUDA device on this machine; use --device cpu.")
+    torch.backends.cuda.matmul.allow_tf32 = options.tf32
+    torch.backends.cudnn.allow_tf32 = options.tf32
+    with torch_settings(recipe.threads):
+        model = initial_model(recipe, options.data_folder).to(options.device)
+        for position, stage in enumerate(recipe.stages):
+            _run_stage(recipe, position, model, folder / stage.name, options)
+    return model.eval()
+
+
+def initial_model(recipe: Recipe, data_folder: Path | None = None) -> ParAIsite:
+    """Make the ensemble that a recipe starts from; member k draws its random weights from `[seed, run k]`."""
+    model = ParAIsite(ParAIsiteSettings(n_members=len(recipe.runs)))
+    model.reset([int(np.random.SeedSequence([recipe.seed, run]).generate_state(1)[0]) for run in recipe.runs])
+    if recipe.initial == "random":
+        return model
+    if recipe.initial == "formation_energy":
+        weights = find_data_file(FORMATION_ENERGY_WEIGHTS, data_folder)
+        body = load_formation_energy_megnet(weights).body
+        with torch.no_grad():
+            for name, value in body.named_parameters():
+                model.body.get_parameter(name).copy_(value.expand(len(recipe.runs), *value.shape[1:]))
+        return model
+    source = load_model(recipe.initial)
+    if source.settings != model.settings:
+        raise RecipeError(
+            f"The model {recipe.initial} has {source.settings.n_members} members, the recipe {len(recipe.runs)} runs; "
+            "both must be the same."
+        )
+    return source
+
+
+def prepare_data(data: DataSet) -> tuple[DataSet, GraphStore]:
+    """Build the graphs of a data set; a crystal without a graph is left out, with the reason in `failures`."""
+    built = build_graphs(data.crystals, GraphSettings())
+    failures = [
+        ReadFailure(data.crystals[index].material_id, data.crystals[index].source, error.code, str(error))
+        for index, error in built.failures
+    ]
+    return select(data, [int(index) for index in built.kept], failures), built.store
+
+
+def make_splits(recipe: Recipe, stage: StageRecipe, data: DataSet) -> Splits:
+    """Make a stage's splits: the published ones, and an inner part where the recipe selects by one."""
+    if min(int(stage.train_fraction * size) for size in data.part_sizes) < 1 or len(data.crystals) < 2:
+        raise RecipeError(f"{data.name} has {len(data.crystals)} crystals, too few to split for stage {stage.name!r}.")
+    outer = published_splits(data.part_sizes, recipe.runs, stage.train_fraction)
+    if stage.selection == "inner":
+        return inner_splits(outer, recipe.runs, stage.inner_fraction)
+    return outer
+
+
+def _prepare_folder(recipe: Recipe, folder: Path) -> None:
+    path = folder / "recipe.toml"
+    if path.exists():
+        if Recipe.from_toml(path) != recipe:
+            raise RunError(f"{folder} holds a run of another recipe; choose another folder or delete it.")
+        return
+    write_text_atomic(path, recipe.to_toml())
+    environment = {
+        "paraisite": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+    write_text_atomic(folder / "environment.json", json.dumps(environment, indent=2) + "\n")
+
+
+def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, options: RunOptions) -> None:
+    stage = recipe.stages[position]
+    if (folder / "errors.json").exists():
+        model.load_state_dict(load_model(folder / "model").state_dict())
+        return
+    data, store = prepare_data(load_data_set(stage.data, options.data_folder))
+    splits = make_splits(recipe, stage, data)
+    kappa = torch.as_tensor(data.kappa, dtype=torch.float32)
+    _write_splits(folder, recipe, data, splits)
+    model.target.fit(kappa, torch.as_tensor(splits.scale))
+    optimizer = torch.optim.Adam(model.parameters(), lr=stage.learning_rate, eps=stage.adam_epsilon, fused=True)
+    state = TrainingState.start(model, optimizer)
+    checkpoint = folder / "checkpoint.safetensors"
+    digest = _digest(recipe, position, data)
+    if checkpoint.exists():
+        state.load(checkpoint, digest)
+
+    def after_epoch(state: TrainingState) -> None:
+        if state.epoch % options.checkpoint_every == 0 or state.epoch == stage.epochs:
+            state.save(checkpoint, digest)
+            write_text_atomic(folder / "metrics.csv", history_table(state, recipe.runs).to_csv(index=False))
+        if options.report is not None:
+            row = state.history[-1].mean(dim=0)
+            options.report(StageProgress(stage.name, state.epoch, stage.epochs, float(row[0]), float(row[2])))
+
+    train_stage(state, StageData(store, kappa, splits), stage, [recipe.seed, position], after_epoch)
+    _finish_stage(recipe, stage, state, StageData(store, kappa, splits), data, folder)
+
+
+def _finish_stage(
+    recipe: Recipe, stage: StageRecipe, state: TrainingState, stage_data: StageData, data: DataSet, folder: Path
+) -> None:
+    model = state.model
+    last = model.target.inverse(predict_store(model, stage_data.store)).cpu().numpy()
+    if stage.selection != "last":
+        state.restore_best()
+    selected = model.target.inverse(predict_store(model, stage_data.store)).cpu().numpy()
+    table = predictions_table(recipe.runs, data, stage_data.splits, selected, last)
+    errors = stage_errors(state, stage, recipe.runs, table)
+    write_text_atomic(folder / "predictions.csv", table.to_csv(index=False))
+    write_text_atomic(folder / "metrics.csv", history_table(state, recipe.runs).to_csv(index=False))
+    card = {
+        "name": recipe.name,
+        "stage": stage.name,
+        "version": __version__,
+        "recipe": asdict(recipe),
+        "graph": asdict(GraphSettings()),
+        "errors": errors["summary"],
+    }
+    save_model(model, folder / "model", card)
+    # Written last: a stage with this file is done.
+    write_text_atomic(folder / "errors.json", json.dumps(errors, indent=2) + "\n")
+
+
+def _write_splits(folder: Path, recipe: Recipe, data: DataSet, splits: Splits) -> None:
+    content: dict[str, Any] = {
+        "data": data.name,
+        "n_crystals": len(data.crystals),
+        "material_ids": [crystal.material_id for crystal in data.crystals],
+        "left_out": [asdict(failure) for failure in data.failures],
+        "members": [
+            {"run": run, **{part: np.flatnonzero(getattr(splits, part)[member]).tolist() for part in _PARTS}}
+            for member, run in enumerate(recipe.runs)
+        ],
+    }
+    write_text_atomic(folder / "splits.json", json.dumps(content) + "\n")
+
+
+_PARTS = ("train", "selection", "validation")
+
+
+def _digest(recipe: Recipe, position: int, data: DataSet) -> str:
+    """Hash of recipe, stage and data, so that a checkpoint cannot be continued on other data."""
+    content = hashlib.sha256(f"{recipe.digest()} {position} ".encode())
+    for crystal in data.crystals:
+        for array in (crystal.numbers, crystal.cell, crystal.fractional):
+            content.update(np.ascontiguousarray(array).tobytes())
+    content.update(data.kappa.tobytes())
+    return content.hexdigest()
+
+
+def read_metrics(stage_folder: str | Path) -> pd.DataFrame:
+    """Read a stage's errors by epoch and run.
+
+    Raises:
+        RunError: The folder has none.
+    """
+    path = Path(stage_folder) / "metrics.csv"
+    if not path.is_file():
+        raise RunError(f"{stage_folder} is not the folder of a trained stage: it has no metrics.csv.")
+    return pd.read_csv(path)
