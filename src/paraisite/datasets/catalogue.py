@@ -41,13 +41,14 @@ class DataSet:
     failures: tuple[ReadFailure, ...] = ()
 
 
-def load_data_set(name: str, data_folder: str | Path | None = None) -> DataSet:
+def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column: str | None = None) -> DataSet:
     """Load a data set.
 
     Args:
         name: `togo15`, `hh143`, `mix` (both), `aflow_agl`, or the path of an extxyz file or a CSV table (see
             `read_labelled`).
         data_folder: Folder of what the package does not ship; without it, the one that `PARAISITE_DATA` names.
+        kappa_column: Name of the κ column of a file.
 
     Raises:
         DataError: There is no such data set, or it holds no crystal with κ.
@@ -63,7 +64,7 @@ def load_data_set(name: str, data_folder: str | Path | None = None) -> DataSet:
         raise DataError(
             f"There is no data set {name!r}: give {', '.join(_EMBEDDED)}, aflow_agl, or the path of an extxyz or CSV file."
         )
-    return read_labelled(Path(name))
+    return read_labelled(Path(name), kappa_column)
 
 
 def find_data_file(file_name: str, data_folder: str | Path | None = None) -> Path:

@@ -129,9 +129,10 @@ def graph_settings(folder: str | Path) -> GraphSettings:
 def _settings(card: dict[str, Any], folder: Path) -> ParAIsiteSettings:
     try:
         content = dict(card["architecture"])
-        megnet = {key: tuple(value) if isinstance(value, list) else value for key, value in content.pop("megnet").items()}
         return ParAIsiteSettings(
-            n_members=content["n_members"], head=tuple(content["head"]), megnet=MEGNetSettings(**megnet)
+            n_members=content["n_members"],
+            head=tuple(content["head"]),
+            megnet=MEGNetSettings.from_dict(content["megnet"]),
         )
     except (KeyError, TypeError) as error:
         raise ModelFileError(f"The card in {folder} does not describe a ParAIsite ensemble: {error}.") from error

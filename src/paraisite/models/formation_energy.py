@@ -58,11 +58,12 @@ class FormationEnergyMEGNet(nn.Module):
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Predict the standardised formation energy of each graph: [n_graphs]."""
-        return self.last(softplus2(self.body(batch)))[0, :, 0]
+        standardised: Tensor = self.last(softplus2(self.body(batch)))
+        return standardised[0, :, 0]
 
     def formation_energy(self, batch: GraphBatch) -> Tensor:
         """Predict the formation energy of each graph in eV/atom: [n_graphs]."""
-        return self(batch) * self.standard_deviation + self.mean
+        return self.forward(batch) * self.standard_deviation + self.mean
 
 
 def load_formation_energy_megnet(folder: str | Path) -> FormationEnergyMEGNet:
@@ -104,8 +105,10 @@ def _settings(arguments: dict[str, object], folder: Path) -> MEGNetSettings:
             raise ModelFileError(
                 f"{folder / 'model.json'}: {key} is {arguments[key]!r}, but only {value!r} can be imported."
             )
-    known = {ours: arguments[theirs] for theirs, ours in _SETTINGS_KEYS.items()}
-    return MEGNetSettings(**{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()})
+    missing = sorted(_SETTINGS_KEYS.keys() - arguments.keys())
+    if missing:
+        raise ModelFileError(f"{folder / 'model.json'} does not state {missing[0]}, so the model's sizes are unknown.")
+    return MEGNetSettings.from_dict({ours: arguments[theirs] for theirs, ours in _SETTINGS_KEYS.items()})
 
 
 def _fill(model: FormationEnergyMEGNet, state: dict[str, Tensor], folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log, sqrt
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,12 @@ class EnsembleMLP(nn.ModuleList):
 
     def forward(self, values: Tensor) -> Tensor:
         """Apply the layers with softplus2: [n_members or 1, n, sizes[0]] → [n_members, n, sizes[-1]]."""
-        return self.after_first(self[0](values))
+        return self.after_first(self.first(values))
+
+    @property
+    def first(self) -> EnsembleLinear:
+        """The first layer."""
+        return cast("EnsembleLinear", self[0])
 
     def after_first(self, values: Tensor) -> Tensor:
         """Go on from the first layer's sum, which the caller made: [n_members, n, sizes[1]] → [n_members, n, sizes[-1]]."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,11 @@ class MEGNetSettings:
     n_blocks: int = 3
     n_readout_steps: int = 2
     output: tuple[int, int] = (32, 16)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> MEGNetSettings:
+        """Make settings of plain values, lists for tuples."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
 
 
 def graph_sum(values: Tensor, graph: Tensor, n_graphs: int) -> Tensor:
@@ -95,6 +101,13 @@ class EnsembleSet2Set(nn.Module):
 class EnsembleBlock(nn.Module):
     """One MEGNet block: dense layers (not in the first block), edge, node and state updates, skip connections."""
 
+    edge_dense: EnsembleMLP
+    node_dense: EnsembleMLP
+    state_dense: EnsembleMLP
+    edge_update: EnsembleMLP
+    node_update: EnsembleMLP
+    state_update: EnsembleMLP
+
     def __init__(self, n_members: int, n_features: int, settings: MEGNetSettings, *, dense: bool) -> None:
         """Make the layers."""
         super().__init__()
@@ -125,7 +138,7 @@ class EnsembleBlock(nn.Module):
 
     def _update_edges(self, edge: Tensor, node: Tensor, state: Tensor, batch: GraphBatch) -> Tensor:
         """Apply the first layer to nodes and states before they are gathered: they are far fewer than edges."""
-        first = self.edge_update[0]
+        first = self.edge_update.first
         to_source, to_destination, to_edge, to_state = first.weight.split(self.n_features, dim=1)
         by_graph = torch.baddbmm(first.bias, state, to_state)
         by_destination = torch.baddbmm(by_graph.index_select(1, batch.node_graph), node, to_destination)
@@ -134,7 +147,7 @@ class EnsembleBlock(nn.Module):
         return self.edge_update.after_first(torch.baddbmm(gathered, edge, to_edge))
 
     def _update_nodes(self, node: Tensor, received: Tensor, state: Tensor, batch: GraphBatch) -> Tensor:
-        first = self.node_update[0]
+        first = self.node_update.first
         split = 2 * self.n_features
         by_graph = torch.baddbmm(first.bias, state, first.weight[:, split:])
         inputs = torch.cat([node, received], dim=-1)
@@ -147,6 +160,9 @@ class EnsembleMEGNet(nn.Module):
     """MEGNet up to its last hidden layer, for every member of an ensemble."""
 
     centres: Tensor
+    edge_encoder: EnsembleMLP
+    node_encoder: EnsembleMLP
+    state_encoder: EnsembleMLP
 
     def __init__(self, n_members: int, settings: MEGNetSettings) -> None:
         """Allocate the parameters; `reset` fills them."""
@@ -189,4 +205,5 @@ class EnsembleMEGNet(nn.Module):
             self.edge_readout(edge, batch.edge_weight, batch.edge_graph, batch.n_graphs),
             state,
         ]
-        return self.output(torch.cat(readout, dim=-1))
+        features: Tensor = self.output(torch.cat(readout, dim=-1))
+        return features

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ class ParAIsite(nn.Module):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.body.reset(generators)
         for layer in self.head:
-            layer.reset(generators)
+            cast("EnsembleLinear", layer).reset(generators)
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Predict the standardised target of each graph: [n_members, n_graphs]."""
@@ -63,7 +64,8 @@ class ParAIsite(nn.Module):
         values = features
         for layer in self.head[:-1]:
             values = torch.relu(layer(values))
-        return self.head[-1](values).squeeze(-1)
+        standardised: Tensor = self.head[-1](values)
+        return standardised.squeeze(-1)
 
     def predict_kappa(self, batch: GraphBatch) -> Tensor:
         """Predict κ at 300 K in W/(m K) of each graph: [n_members, n_graphs]."""

@@ -13,11 +13,10 @@ from itertools import pairwise
 
 import gemmi
 import numpy as np
-
 from paraisite.errors import StructureError
-from paraisite.structures.checks import atomic_number, check_crystal, check_occupancy, unreadable
+from paraisite.structures.checks import atomic_number, check_crystal, check_occupancy, one_line, unreadable
 from paraisite.structures.cif_fallback import read_block_slowly
-from paraisite.structures.cif_symmetry import Doubt, block_value, agreeing_choices, symmetry_of
+from paraisite.structures.cif_symmetry import Doubt, agreeing_choices, block_value, symmetry_of
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.symmetry import coincident_sites, expand
@@ -47,7 +46,7 @@ def cif_records(data: bytes, name: str) -> Iterator[Record]:
     text = _as_ascii(data)
     try:
         blocks: list[gemmi.cif.Block | str] = list(gemmi.cif.read_string(text))
-    except ValueError:
+    except (ValueError, RuntimeError):  # syntax, or two blocks of one name
         blocks = _split_blocks(text)
         if not blocks:
             raise unreadable(name, "the file has no data block (data_…)", "check that it is a CIF") from None
@@ -99,18 +98,20 @@ def read_block_fast(block: gemmi.cif.Block, origin: Origin) -> Crystal:
 def _read_block(block: gemmi.cif.Block | str, use_name: bool, magnetic: bool, origin: Origin) -> Crystal:
     """Crystal of a block that gemmi has parsed, or of the text of one in a file that it refused as a whole."""
     if isinstance(block, str):
-        header = block.lstrip()[5:].split(None, 1)
+        header = block.lstrip()[len("data_") :].split(None, 1)
         if use_name and header:
             origin.material_id = header[0]
         try:
-            block = gemmi.cif.read_string(block).sole_block()
+            parsed = gemmi.cif.read_string(block).sole_block()
         except (ValueError, RuntimeError) as error:
-            return read_block_slowly(block, origin, str(error))
-    if use_name and block.name.strip():
-        origin.material_id = block.name
+            return read_block_slowly(block, origin, one_line(error))
+    else:
+        parsed = block
+        if use_name and parsed.name.strip():
+            origin.material_id = parsed.name
     if magnetic:
-        return read_block_slowly(block.as_string(), origin, "a magnetic structure")
-    return read_block(block, origin)
+        return read_block_slowly(parsed.as_string(), origin, "a magnetic structure")
+    return read_block(parsed, origin)
 
 
 def _as_ascii(data: bytes) -> str:
@@ -274,4 +275,3 @@ def _coincidence(numbers: np.ndarray, labels: list[str], pair: tuple[int, int], 
     return StructureError(
         f"{name}: {sites} are the same atom by symmetry; list each site once.", code="overlapping_atoms"
     )
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from paraisite.errors import StructureError
 from paraisite.structures.checks import OCCUPANCY_TOLERANCE, unreadable
@@ -27,7 +28,7 @@ def read_block_slowly(text: str, origin: Origin, reason: str) -> Crystal:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            parser = CifParser.from_str(text, occupancy_tolerance=1.0 + OCCUPANCY_TOLERANCE, check_cif=False)
+            parser: Any = CifParser.from_str(text, occupancy_tolerance=1.0 + OCCUPANCY_TOLERANCE, check_cif=False)
             structures = parser.parse_structures(primitive=False, on_error="raise")
         except Exception as error:  # any failure of the general parser on this block is the block's own
             raise unreadable(origin.source, f"{_first_reason(error)} (found {reason})") from error

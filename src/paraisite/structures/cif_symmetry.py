@@ -10,8 +10,6 @@ from typing import TypeVar
 
 import gemmi
 import numpy as np
-
-from paraisite.errors import StructureError
 from paraisite.structures.checks import atomic_number, unreadable
 from paraisite.structures.symmetry import (
     IDENTITY,
@@ -123,7 +121,7 @@ def agreeing_choices(
     if len(choices) == 1:
         reason = f"read {symmetry.doubtful}, the sites contradict the stated formula"
     else:
-        reason = f"the file leaves open which origin choice of its space group it uses"
+        reason = "the file leaves open which origin choice of its space group it uses"
     raise unreadable(name, reason, "list the full symmetry operations")
 
 
@@ -141,7 +139,7 @@ def _triplets(block: gemmi.cif.Block) -> tuple[str, ...]:
 def _listed(triplets: tuple[str, ...], symbol: str, number: str, lengths_angles: list[float]) -> Symmetry:
     """Operations from a list, in doubt where the named group has another order."""
     try:
-        operations = operations_from_triplets(tuple(word.strip("'\" \t") for word in triplets))
+        operations = operations_from_triplets(triplets)
     except ValueError as error:
         raise Doubt(f"the symmetry operations, {error}") from error
     group = find_group(symbol, number, lengths_angles[3], lengths_angles[5])
@@ -168,4 +166,3 @@ def _reduced(counts: Counter[int]) -> dict[int, int]:
     """Counts without their common divisor."""
     divisor = gcd(*counts.values()) or 1
     return {number: count // divisor for number, count in counts.items()}
-

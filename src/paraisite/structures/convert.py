@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from paraisite.errors import StructureError
 from paraisite.structures.checks import check_crystal, check_occupancy, check_periodic, numbers_of
 from paraisite.structures.crystal import Crystal
@@ -14,7 +13,7 @@ from paraisite.structures.origin import Origin, scalar_columns, take_id
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 
 def from_pymatgen(
@@ -33,7 +32,7 @@ def from_pymatgen(
     """
     name = source or material_id or "structure"
     check_periodic(structure.lattice.pbc, name=name)
-    symbols = [_site_symbol(site.species.get_el_amt_dict(), name) for site in structure]
+    symbols = [site_symbol(site.species.get_el_amt_dict(), name) for site in structure]
     if properties is None:
         properties = scalar_columns(structure.properties or {})
     crystal = Crystal(
@@ -111,7 +110,8 @@ def from_cartesian(
 
 def to_pymatgen(crystal: Crystal) -> Structure:
     """Pymatgen Structure with the same sites in the same order."""
-    from pymatgen.core import Lattice, Structure
+    from pymatgen.core.lattice import Lattice
+    from pymatgen.core.structure import Structure
 
     return Structure(Lattice(crystal.cell), crystal.numbers.tolist(), crystal.fractional)
 
@@ -129,8 +129,11 @@ def to_ase(crystal: Crystal) -> Atoms:
     return atoms
 
 
-def as_crystal(obj: Crystal | Structure | Atoms) -> Crystal:
+def as_crystal(obj: Any) -> Crystal:
     """Crystal from whatever describes one: a Crystal, a pymatgen Structure or ASE Atoms.
+
+    Args:
+        obj: Told by its attributes, so that neither package need be imported.
 
     Raises:
         StructureError: As for `check_crystal`, and `unsupported_format` for any other object.
@@ -147,7 +150,7 @@ def as_crystal(obj: Crystal | Structure | Atoms) -> Crystal:
     )
 
 
-def _site_symbol(amounts: Mapping[str, float], name: str) -> str:
+def site_symbol(amounts: Mapping[str, float], name: str) -> str:
     """The element symbol of a site that one element fills; two charge states of it count together."""
     if len(amounts) != 1:
         content = ", ".join(f"{key} {value:g}" for key, value in amounts.items()) or "nothing"
@@ -166,4 +169,4 @@ def _check_ase_occupancy(occupancy: object, name: str) -> None:
         return
     for content in occupancy.values():
         if isinstance(content, Mapping) and content:
-            _site_symbol({str(symbol): float(value) for symbol, value in content.items()}, name)
+            site_symbol({str(symbol): float(value) for symbol, value in content.items()}, name)

@@ -45,7 +45,7 @@ class Crystal:
     @property
     def positions(self) -> np.ndarray:
         """Cartesian positions in Å, [n_atoms, 3]."""
-        return self.fractional @ self.cell
+        return np.asarray(self.fractional @ self.cell)
 
     @property
     def formula(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
+from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import Crystal
 
 ID_KEYS = ("material_id", "id", "name", "identifier", "entry_id", "mp_id", "task_id")
@@ -31,6 +31,15 @@ class Origin:
 
 Record = Callable[[Origin], Crystal]
 """One crystal of a file, not yet parsed; raises StructureError."""
+
+
+def broken_record(reason: str, remedy: str = "check the file") -> Record:
+    """As `broken`, with code `unreadable`; the source is put before the reason."""
+
+    def fail(origin: Origin) -> Crystal:
+        raise unreadable(origin.source, reason, remedy)
+
+    return fail
 
 
 def take_id(origin: Origin, columns: Mapping[str, Any]) -> str | None:

@@ -28,13 +28,13 @@ IDENTITY: Operations = (np.eye(3)[None], np.zeros((1, 3)))
 
 @lru_cache(maxsize=2048)
 def operations_from_triplets(triplets: tuple[str, ...]) -> Operations:
-    """Operations from triplets such as `-x, y+1/2, z`.
+    """Operations from triplets such as `-x, y+1/2, z`, with or without quotes.
 
     Raises:
         ValueError: A triplet that gemmi refuses.
     """
     try:
-        return _stack([gemmi.Op(triplet) for triplet in triplets])
+        return _stack([gemmi.Op(triplet.strip("'\" \t")) for triplet in triplets])
     except RuntimeError as error:
         raise ValueError(str(error)) from error
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
 
@@ -39,22 +38,10 @@ class StageData:
     splits: Splits
 
 
-@contextmanager
-def torch_settings(threads: int) -> Iterator[None]:
-    """Run a block with denormals flushed and a number of CPU threads, and put the threads back afterwards."""
-    before = torch.get_num_threads()
-    torch.set_flush_denormal(True)
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def learning_rate(stage: StageRecipe, epoch: int) -> float:
     """Learning rate of an epoch, counted from 0: a cosine from `learning_rate` to the floor over `cosine_epochs`."""
     share = (1 + cos(pi * min(epoch / stage.cosine_epochs, 1.0))) / 2
-    return stage.learning_rate_floor + (stage.learning_rate - stage.learning_rate_floor) * share
+    return float(stage.learning_rate_floor) + (stage.learning_rate - stage.learning_rate_floor) * share
 
 
 def epoch_batches(n_crystals: int, stage: StageRecipe, seed: list[int], epoch: int) -> list[np.ndarray]:

@@ -33,6 +33,7 @@ class StageRecipe:
             looked at) or `last`.
         inner_fraction: Share of the training part that `inner` holds out.
         validate_every: Epochs from one validation to the next; the last epoch is always validated.
+        kappa_column: Name of the κ column of the user's own data; empty takes the first usual name that is there.
     """
 
     name: str
@@ -47,6 +48,7 @@ class StageRecipe:
     selection: Selection = "validation"
     inner_fraction: float = 0.2
     validate_every: int = 1
+    kappa_column: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

@@ -25,7 +25,8 @@ from paraisite.models.files import find_model, load_model, save_model
 from paraisite.models.formation_energy import load_formation_energy_megnet
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import ReadFailure
-from paraisite.training.loop import StageData, predict_store, torch_settings, train_stage
+from paraisite.threads import torch_settings
+from paraisite.training.loop import StageData, predict_store, train_stage
 from paraisite.training.recipe import Recipe, StageRecipe
 from paraisite.training.results import history_table, predictions_table, stage_errors
 from paraisite.training.state import TrainingState
@@ -173,7 +174,7 @@ def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, op
     if (folder / "errors.json").exists():
         model.load_state_dict(load_model(folder / "model").state_dict())
         return
-    data, store = prepare_data(load_data_set(stage.data, options.data_folder))
+    data, store = prepare_data(load_data_set(stage.data, options.data_folder, stage.kappa_column or None))
     splits = make_splits(recipe, stage, data)
     kappa = torch.as_tensor(data.kappa, dtype=torch.float32)
     _write_splits(folder, recipe, data, splits)

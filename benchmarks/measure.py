@@ -1,0 +1,229 @@
+"""Timing, peak memory and fresh processes, shared by all benchmarks; imports nothing heavy.
+
+Every measured variant runs in a process of its own: `run_job` starts the benchmark's own file again with `--worker`, waits,
+and returns what the job measured together with the peak memory of the process and all its children.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+Result = dict[str, Any]
+Job = Callable[[Result], Result]
+
+PACKAGES = (
+    "numpy", "scipy", "pandas", "torch", "gemmi", "vesin", "spglib", "ase", "pymatgen-core", "matgl", "torch-geometric"
+)  # fmt: skip
+SAMPLE_SECONDS = 0.05
+MIB = 1024.0
+
+
+def timed(function: Callable[[], Any], repeats: int) -> list[float]:
+    """Wall times in s of repeated calls."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def memory_mib(field: str = "VmHWM", pid: int | str = "self") -> float:
+    """A memory field of /proc/PID/status in MiB: VmHWM (highest resident size so far) or VmRSS; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((float(line.split()[1]) / MIB for line in lines if line.startswith(f"{field}:")), 0.0)
+
+
+class TreeSampler:
+    """Samples the resident memory of a process and all its descendants while it runs.
+
+    Pages that two processes share count twice, so the sum is an upper bound.
+
+    Attributes:
+        peak_mib: Highest sum seen in MiB.
+        processes: Most processes seen at once.
+    """
+
+    def __init__(self, pid: int) -> None:
+        """Begin to sample."""
+        self.pid, self.peak_mib, self.processes = pid, 0.0, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop sampling."""
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._stop.wait(SAMPLE_SECONDS):
+            sizes = [memory_mib("VmRSS", pid) for pid in _descendants(self.pid)]
+            self.peak_mib = max(self.peak_mib, sum(sizes))
+            self.processes = max(self.processes, sum(size > 0 for size in sizes))
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    yield pid
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = path.read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield from _descendants(int(child))
+
+
+def run_job(script: str, job: str, spec: Result, threads: int | None = None) -> Result:
+    """Run a job of a benchmark file in a fresh process.
+
+    Args:
+        script: Path of the benchmark file.
+        job: Name of the job in its table.
+        spec: Plain values handed to the job.
+        threads: CPU threads that libraries may take; without it the process starts with its defaults.
+
+    Returns:
+        What the job returned, with `wall_seconds`, `peak_mib` (all processes together) and `processes`.
+    """
+    environment = dict(os.environ)
+    if threads is not None:
+        environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        spec = {**spec, "threads": threads}
+    with tempfile.TemporaryDirectory() as folder:
+        spec_path, result_path = Path(folder, "spec.json"), Path(folder, "result.json")
+        spec_path.write_text(json.dumps(spec))
+        command = [sys.executable, script, "--worker", job, str(spec_path), str(result_path)]
+        start = time.perf_counter()
+        with Path(folder, "stderr.txt").open("w+") as errors:
+            process = subprocess.Popen(command, env=environment, stdout=errors, stderr=errors)
+            sampler = TreeSampler(process.pid)
+            code = process.wait()
+            sampler.close()
+            errors.seek(0)
+            if code != 0:
+                raise RuntimeError(f"{Path(script).name} {job} ended with code {code}:\n{errors.read()[-3000:]}")
+        result: Result = json.loads(result_path.read_text())
+    result["wall_seconds"] = time.perf_counter() - start
+    # A process alone is known exactly, by its own high-water mark; several are known from the samples of their sum.
+    own = result.pop("own_peak_mib")
+    result["peak_mib"] = own if sampler.processes <= 1 else max(own, sampler.peak_mib)
+    result["processes"] = max(1, sampler.processes)
+    return result
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """Options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", help="data folder with aflow_agl.extxyz.gz (else the variable PARAISITE_DATA)")
+    parser.add_argument("--work", type=Path, help="folder for generated inputs, reused if given (else a temporary one)")
+    parser.add_argument("--out", type=Path, help="write the result as JSON")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, not how fast it is")
+    return parser
+
+
+def main(script: str, description: str, jobs: dict[str, Job], benchmark: Job) -> None:
+    """Entry point of a benchmark file: the benchmark itself, or one of its jobs with `--worker`.
+
+    Args:
+        script: `__file__` of the benchmark.
+        description: One line for `--help`.
+        jobs: Jobs by name; each takes its spec and returns plain values.
+        benchmark: Takes the options `data`, `work` and `quick` as a dictionary and returns the result.
+    """
+    if sys.argv[1:2] == ["--worker"]:
+        name, spec_path, result_path = sys.argv[2:5]
+        result = jobs[name](json.loads(Path(spec_path).read_text()))
+        result["own_peak_mib"] = memory_mib()
+        Path(result_path).write_text(json.dumps(result))
+        return
+    given = options(description).parse_args()
+    if given.data:
+        os.environ["PARAISITE_DATA"] = given.data
+    with work_folder(given.work) as work:
+        result = benchmark({"work": str(work), "quick": given.quick, "data": os.environ.get("PARAISITE_DATA")})
+    text = json.dumps(result, indent=2)
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(text + "\n")
+    print(text)
+
+
+@contextmanager
+def work_folder(folder: Path | None) -> Iterator[Path]:
+    """The given folder, made if need be, or a temporary one."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="paraisite-benchmark-") as temporary:
+        yield Path(temporary)
+
+
+def say(text: str) -> None:
+    """Progress, on standard error."""
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+def thread_counts() -> list[int]:
+    """Thread counts to try: 1 and 2 where there are two cores."""
+    return [1, 2] if (os.cpu_count() or 1) > 1 else [1]
+
+
+def fastest(results: list[Result], key: str) -> Result:
+    """The result with the smallest value of a key."""
+    return min(results, key=lambda result: float(result[key]))
+
+
+def middle(seconds: list[float]) -> float:
+    """Median."""
+    return float(median(seconds))
+
+
+def machine() -> Result:
+    """The machine: processor, cores, memory, load."""
+    cpu = _first_line("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+    memory = _first_line("/proc/meminfo", "MemTotal").split()
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_gib": round(float(memory[0]) / MIB / MIB, 1) if memory else None,
+        "system": f"{platform.system()} {platform.release()}",
+        "load_average_1_minute": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that matter."""
+    found = {"python": platform.python_version()}
+    for name in ("paraisite", *PACKAGES):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "source tree" if name == "paraisite" else "not installed"
+    return found
+
+
+def _first_line(path: str, start: str) -> str:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(start)), "")

@@ -1,0 +1,80 @@
+"""ParAIsite's side of the comparison: training state, model folders and prediction, through the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from paraisite.datasets.catalogue import DataSet
+from paraisite.datasets.splits import published_splits
+from paraisite.errors import ModelFileError
+from paraisite.graphs.build import build_store
+from paraisite.graphs.settings import GraphSettings
+from paraisite.models.files import DEFAULT_MODEL, find_model, save_model
+from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.prediction.predict import predict_files
+from paraisite.training.loop import StageData, _train_epoch, epoch_batches
+from paraisite.training.recipe import StageRecipe
+from paraisite.training.state import TrainingState
+
+RUNS = tuple(range(1, 10))
+
+
+def stage_data(data: DataSet) -> StageData:
+    """Graphs, κ and the published splits of a data set whose crystals all have a graph."""
+    splits = published_splits([len(data.crystals)], RUNS)
+    return StageData(build_store(data.crystals), torch.as_tensor(data.kappa, dtype=torch.float32), splits)
+
+
+def start_training(data: StageData, device: str = "cpu") -> TrainingState:
+    """An ensemble of 9 with random weights and its optimiser, as a run makes them."""
+    model = ParAIsite(ParAIsiteSettings(n_members=len(RUNS)))
+    model.reset(RUNS)
+    model.target.fit(data.kappa, torch.as_tensor(data.splits.scale))
+    model.to(device)
+    return TrainingState.start(model, torch.optim.Adam(model.parameters(), lr=1e-3, fused=True))
+
+
+def train_epoch(state: TrainingState, data: StageData, batch_size: int, epoch: int = 0) -> Tensor:
+    """Train all members for one epoch without the validation after it; returns the training loss, [n_members]."""
+    device = next(state.model.parameters()).device
+    masks = {
+        name: torch.as_tensor(getattr(data.splits, name), device=device) for name in ("train", "selection", "validation")
+    }
+    stage = StageRecipe(name="benchmark", data="aflow_agl", batch_size=batch_size)
+    batches = epoch_batches(len(data.store), stage, [0], epoch)
+    loss, _ = _train_epoch(state, data.store, data.kappa.to(device), masks, batches)
+    return loss
+
+
+def model_folder(work: str) -> str:
+    """The shipped default model, or without it one of the same size with random weights."""
+    try:
+        find_model(DEFAULT_MODEL)
+    except ModelFileError:
+        folder = Path(work) / "random-model"
+        if not (folder / "card.json").exists():
+            model = ParAIsite(ParAIsiteSettings(n_members=len(RUNS)))
+            model.reset(RUNS)
+            save_model(model, folder, {"name": "random", "graph": asdict(GraphSettings())})
+        return str(folder)
+    return DEFAULT_MODEL
+
+
+def predict(paths: Sequence[str], model: str, processes: int | None = None) -> pd.DataFrame:
+    """From files to the table, with the package's own settings otherwise."""
+    return predict_files(list(paths), model=model, processes=processes)
+
+
+def count_good(table: pd.DataFrame) -> int:
+    """Rows that carry a prediction."""
+    if "status" in table:
+        return int((table["status"] == "ok").sum())
+    numeric = table.select_dtypes(np.number)
+    return int(numeric.notna().any(axis=1).sum())

@@ -1,0 +1,88 @@
+"""Lattice thermal conductivity of crystals from their structure, by two-stage transfer learning.
+
+    >>> import paraisite
+    >>> table = paraisite.predict_files(["NaCl.cif", "crystals.extxyz"])
+
+The names below are loaded when they are first used, so that `import paraisite` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from paraisite.version import __version__
+
+if TYPE_CHECKING:
+    from paraisite.datasets.catalogue import DataSet, load_data_set, read_labelled
+    from paraisite.datasets.examples import load_examples
+    from paraisite.demo import run_demo
+    from paraisite.errors import ParaisiteError
+    from paraisite.evaluation import Evaluation, evaluate
+    from paraisite.models.files import load_model, save_model, shipped_models
+    from paraisite.prediction.predict import Predictor, predict, predict_files
+    from paraisite.structures.crystal import Crystal
+    from paraisite.structures.readers import iter_crystals, read_crystals
+    from paraisite.training.finetune import finetune
+    from paraisite.training.recipe import Recipe, StageRecipe, family_recipe
+    from paraisite.training.run import RunOptions, train
+
+_HOMES = {
+    "Crystal": "structures.crystal",
+    "DataSet": "datasets.catalogue",
+    "Evaluation": "evaluation",
+    "ParaisiteError": "errors",
+    "Predictor": "prediction.predict",
+    "Recipe": "training.recipe",
+    "RunOptions": "training.run",
+    "StageRecipe": "training.recipe",
+    "evaluate": "evaluation",
+    "family_recipe": "training.recipe",
+    "finetune": "training.finetune",
+    "iter_crystals": "structures.readers",
+    "load_data_set": "datasets.catalogue",
+    "load_examples": "datasets.examples",
+    "load_model": "models.files",
+    "predict": "prediction.predict",
+    "predict_files": "prediction.predict",
+    "read_crystals": "structures.readers",
+    "read_labelled": "datasets.catalogue",
+    "run_demo": "demo",
+    "save_model": "models.files",
+    "shipped_models": "models.files",
+    "train": "training.run",
+}
+
+__all__ = [
+    "Crystal",
+    "DataSet",
+    "Evaluation",
+    "ParaisiteError",
+    "Predictor",
+    "Recipe",
+    "RunOptions",
+    "StageRecipe",
+    "__version__",
+    "evaluate",
+    "family_recipe",
+    "finetune",
+    "iter_crystals",
+    "load_data_set",
+    "load_examples",
+    "load_model",
+    "predict",
+    "predict_files",
+    "read_crystals",
+    "read_labelled",
+    "run_demo",
+    "save_model",
+    "shipped_models",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'paraisite' has no attribute {name!r}")
+    return getattr(import_module(f"paraisite.{_HOMES[name]}"), name)

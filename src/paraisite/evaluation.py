@@ -1,0 +1,81 @@
+"""Evaluate a model on crystals with known κ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from paraisite.datasets.catalogue import DataSet, load_data_set
+from paraisite.metrics import error_metrics
+from paraisite.models.files import DEFAULT_MODEL, find_model, read_card
+from paraisite.prediction.predict import Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Errors of a model on a data set.
+
+    Attributes:
+        errors: Errors of the members' mean and of their median, and the mean error of the single members: rows `mean`,
+            `median`, `members`; columns as in `paraisite.metrics.error_metrics`.
+        table: The predictions, with the reference in the column `kappa`.
+        data: The data set, with what was left out of it.
+        seen_in_training: Whether the model was trained on this data set, so that the errors say nothing about new crystals.
+    """
+
+    errors: pd.DataFrame
+    table: pd.DataFrame
+    data: DataSet
+    seen_in_training: bool
+
+
+def evaluate(
+    data: str | Path | DataSet,
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    data_folder: str | Path | None = None,
+    kappa_column: str | None = None,
+    device: str = "cpu",
+) -> Evaluation:
+    """Predict crystals with known κ and compute the errors.
+
+    Args:
+        data: Name or path of a data set, or the data set.
+        model: Shipped model or model folder.
+        data_folder: Folder of what the package does not ship.
+        kappa_column: Name of the κ column of a file.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        ParaisiteError: The data set or the model cannot be used.
+    """
+    if not isinstance(data, DataSet):
+        data = load_data_set(str(data), data_folder, kappa_column)
+    predictor = Predictor(model, device=device)
+    table = predictor.predict(data.crystals)
+    table.insert(3, "kappa", data.kappa)
+    good = table[table["kappa_mean"].notna()]
+    kappa = good["kappa"].to_numpy()
+    names = [f"kappa_{member}" for member in range(1, predictor.model.settings.n_members + 1)]
+    members = pd.DataFrame([error_metrics(kappa, good[name].to_numpy()) for name in names])
+    errors = pd.DataFrame(
+        [
+            error_metrics(kappa, good["kappa_mean"].to_numpy()),
+            error_metrics(kappa, good["kappa_median"].to_numpy()),
+            members.mean().to_dict(),
+        ],
+        index=["mean", "median", "members"],
+    )
+    return Evaluation(errors, table, data, _seen(data, model))
+
+
+def _seen(data: DataSet, model: str | Path) -> bool:
+    stages = read_card(find_model(model)).get("recipe", {}).get("stages", [])
+    trained = {stage["data"] for stage in stages}
+    parts = {"togo15", "hh143"} if data.name == "mix" else {data.name}
+    if "mix" in trained:
+        trained |= {"togo15", "hh143"}
+    return bool(np.any([part in trained for part in parts]))

@@ -1,0 +1,105 @@
+"""Plots that read in print: predicted against computed κ, and errors by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+STEP_COLOURS = {"RWTG15": "#777777", "FETG15": "#0072b2", "RWAFTG15": "#e69f00", "FEAFTG15": "#d55e00"}
+"""One colour a family everywhere (Okabe and Ito's palette, which colour-blind readers tell apart)."""
+STEP_LABELS = {
+    "RWTG15": "Step 1: random weights → Togo15 (RWTG15)",
+    "FETG15": "Step 2: formation energy → Togo15 (FETG15)",
+    "RWAFTG15": "Check: random weights → AFLOW → Togo15 (RWAFTG15)",
+    "FEAFTG15": "Step 3: formation energy → AFLOW → Togo15 (FEAFTG15)",
+}
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "figure.dpi": 150}
+LABELLED_WORST = 5
+
+
+def parity_plot(table: pd.DataFrame, path: str | Path, title: str) -> None:
+    """Draw predicted against computed κ, and write the points beside the picture as CSV.
+
+    Args:
+        table: One row a crystal: `formula`, `kappa`, `kappa_mean`, `kappa_low`, `kappa_high` in W/(m K).
+        path: Picture to write; the file name's ending chooses the format.
+        title: Title of the plot.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 5.0), layout="constrained")
+        axes = figure.add_subplot()
+        values = table[["kappa", "kappa_mean", "kappa_low", "kappa_high"]].to_numpy()
+        limits = (10 ** np.floor(np.log10(values.min())), 10 ** np.ceil(np.log10(values.max())))
+        diagonal = np.array(limits)
+        axes.fill_between(diagonal, diagonal / 2, diagonal * 2, color="#d55e00", alpha=0.10, lw=0, label="within a factor of 2")
+        axes.plot(diagonal, diagonal, color="black", lw=0.8)
+        bars = np.abs(table[["kappa_low", "kappa_high"]].to_numpy().T - table["kappa_mean"].to_numpy())
+        axes.errorbar(
+            table["kappa"], table["kappa_mean"], yerr=bars, fmt="o", ms=4, color="#d55e00", mec="white", mew=0.4,
+            ecolor="#d55e0066", elinewidth=0.8, label="validation crystals, bar: range of the runs",
+        )  # fmt: skip
+        _label_worst(axes, table)
+        axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
+        axes.set(xlabel="computed κ at 300 K (W/(m K))", ylabel="predicted κ at 300 K (W/(m K))", title=title)
+        axes.legend(loc="upper left")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        figure.savefig(path)
+    table.to_csv(Path(path).with_suffix(".csv"), index=False)
+
+
+def _label_worst(axes: Axes, table: pd.DataFrame) -> None:
+    error = np.abs(np.log(table["kappa_mean"] / table["kappa"]))
+    for index in error.nlargest(LABELLED_WORST).index:
+        row = table.loc[index]
+        below = row["kappa_mean"] < row["kappa"]
+        axes.annotate(
+            row["formula"], (row["kappa"], row["kappa_mean"]), xytext=(5, -9 if below else 5), textcoords="offset points",
+            fontsize=7, color="#444444",
+        )  # fmt: skip
+
+
+def epochs_plot(curves: Mapping[str, pd.DataFrame], path: str | Path, recorded: Mapping[str, pd.DataFrame]) -> None:
+    """Draw the validation error by epoch, mean over the runs with their standard deviation, and write it as CSV.
+
+    Args:
+        curves: Errors by epoch of each family: columns `epoch`, `run`, `validation_mape`.
+        path: Picture to write.
+        recorded: Families that were not trained now: columns `epoch`, `mean`, `standard_deviation`; drawn dashed.
+    """
+    parts = {name: summarise_epochs(table) for name, table in curves.items()}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        order = [name for name in STEP_LABELS if name in parts or name in recorded]
+        for name in order:
+            live = name in parts
+            table = parts[name] if live else recorded[name]
+            label = STEP_LABELS[name] + ("" if live else ", recorded")
+            axes.plot(table["epoch"], table["mean"], color=STEP_COLOURS[name], lw=1.4, ls="-" if live else "--", label=label)
+            if live:
+                low, high = (table["mean"] + sign * table["standard_deviation"] for sign in (-1, 1))
+                axes.fill_between(table["epoch"], low, high, color=STEP_COLOURS[name], alpha=0.15, lw=0)
+        axes.set(xlabel="epoch", ylabel="MAPE on the validation parts, true κ", ylim=(0, 1.4))
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title("Validation error on Togo15 by epoch, mean of 9 runs (band: standard deviation)")
+        axes.legend(loc="upper right", fontsize=8)
+        figure.savefig(path)
+    joined = {**recorded, **parts}
+    frames = [joined[name].assign(family=name, recorded=name not in parts) for name in order]
+    pd.concat(frames).to_csv(Path(path).with_suffix(".csv"), index=False)
+
+
+def summarise_epochs(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over the runs by epoch: columns `epoch`, `mean`, `standard_deviation`."""
+    grouped = table.groupby("epoch")["validation_mape"]
+    summary = pd.DataFrame({"mean": grouped.mean(), "standard_deviation": grouped.std(ddof=0)})
+    return summary.dropna().reset_index()

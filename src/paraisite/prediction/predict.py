@@ -1,0 +1,155 @@
+"""Predict κ at 300 K of crystals: from files or objects to a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from paraisite.errors import ParaisiteError, StructureError
+from paraisite.models.batch import GraphBatch
+from paraisite.models.files import DEFAULT_MODEL, find_model, graph_settings, load_model
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
+from paraisite.prediction.table import columns, make_table
+from paraisite.prediction.worker import WorkerPool
+from paraisite.structures.convert import as_crystal
+from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.threads import torch_settings
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
+
+WORKER_FILES = 200
+"""Fewer files are read in this process: starting another takes longer."""
+
+
+class Predictor:
+    """A loaded ensemble that predicts κ at 300 K.
+
+    Attributes:
+        model: The ensemble, in evaluation mode.
+        settings: Graph settings that it was trained with.
+    """
+
+    def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int = 1) -> None:
+        """Load a model.
+
+        Args:
+            model: Name of a shipped model, or a model folder.
+            device: `cpu` or `cuda`.
+            threads: CPU threads of the model; on few cores, processes that read are worth more.
+
+        Raises:
+            ModelFileError: There is no such model, or it is damaged.
+        """
+        folder = find_model(model)
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise ParaisiteError("PyTorch finds no CUDA device on this machine; use the device cpu.")
+        self.settings = graph_settings(folder)
+        self.model = load_model(folder, device)
+        self._device = device
+        self._threads = threads
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of every table that this predictor makes."""
+        return columns(self.model.settings.n_members)
+
+    def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
+        """Predict a chunk of graphs."""
+        n_graphs = len(chunk.store)
+        if n_graphs == 0:
+            kappa = np.zeros((self.model.settings.n_members, 0))
+        else:
+            with torch_settings(self._threads), torch.no_grad():
+                batch = GraphBatch.from_arrays(chunk.store.collate(np.arange(n_graphs)), self._device)
+                kappa = self.model.predict_kappa(batch).double().cpu().numpy()
+        return make_table(chunk.rows, chunk.predicted, kappa)
+
+    def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
+        """Predict crystals given as objects.
+
+        Args:
+            structures: `Crystal`, pymatgen `Structure` or ASE `Atoms` objects.
+
+        Returns:
+            One row a structure; one that cannot be predicted has its reason in `status` and `error`.
+        """
+        items = (_convert(index, structure) for index, structure in enumerate(structures, 1))
+        tables = []
+        while chunk := list(islice(items, CHUNK_CRYSTALS)):
+            tables.append(self.predict_prepared(prepare(chunk, self.settings)))
+        return self._join(tables)
+
+    def stream_files(self, paths: Sequence[str | Path], *, processes: int | None = None) -> Iterator[pd.DataFrame]:
+        """Predict the crystals of files, a table a chunk, in the order of the files; memory stays bounded.
+
+        Args:
+            paths: Structure files or folders of them.
+            processes: Processes in all, this one included; without it, one a core where there are enough files.
+
+        Yields:
+            Tables of up to 256 rows.
+        """
+        for chunk in self._prepared(_expand(paths), processes):
+            yield self.predict_prepared(chunk)
+
+    def predict_files(self, paths: Sequence[str | Path], *, processes: int | None = None) -> pd.DataFrame:
+        """Predict the crystals of files: `stream_files` as one table."""
+        return self._join(list(self.stream_files(paths, processes=processes)))
+
+    def _prepared(self, paths: list[str | Path], processes: int | None) -> Iterator[Prepared]:
+        wanted = processes or (os.cpu_count() or 1 if len(paths) >= WORKER_FILES else 1)
+        if wanted <= 1:
+            yield from prepare_paths(paths, self.settings)
+            return
+        with WorkerPool(wanted - 1, self.settings) as pool:
+            yield from pool.prepare(paths)
+
+    def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=self.columns)
+
+
+def predict(
+    structures: Iterable[Crystal | Structure | Atoms], model: str | Path = DEFAULT_MODEL, *, device: str = "cpu"
+) -> pd.DataFrame:
+    """Predict κ at 300 K of crystals given as objects; see `Predictor.predict`."""
+    return Predictor(model, device=device).predict(structures)
+
+
+def predict_files(
+    paths: Sequence[str | Path],
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    device: str = "cpu",
+    processes: int | None = None,
+) -> pd.DataFrame:
+    """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
+    return Predictor(model, device=device).predict_files(paths, processes=processes)
+
+
+def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
+    try:
+        return as_crystal(structure)
+    except StructureError as error:
+        return ReadFailure(f"structure-{index}", "", error.code, f"Structure {index}: {error}")
+
+
+def _expand(paths: Sequence[str | Path]) -> list[str | Path]:
+    """Replace each folder by its files, so that they can be shared out."""
+    expanded: list[str | Path] = []
+    for path in paths:
+        folder = Path(path)
+        if folder.is_dir():
+            # An empty folder stays, and is reported as such by the reader.
+            expanded += sorted(item for item in folder.rglob("*") if item.is_file()) or [path]
+        else:
+            expanded.append(path)
+    return expanded

@@ -1,0 +1,148 @@
+"""JSON: pymatgen structures in the arrangements that are found in the wild, and ASE's JSON database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from paraisite.errors import StructureError
+from paraisite.structures.ase_database import ase_json_records
+from paraisite.structures.checks import check_crystal, check_periodic, numbers_of, unreadable
+from paraisite.structures.cif import lattice_vectors
+from paraisite.structures.convert import from_cartesian, site_symbol
+from paraisite.structures.crystal import Crystal
+from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
+
+_LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")
+
+
+def json_records(text: str, name: str) -> Iterator[Record]:
+    """The structures of a JSON file, one record each.
+
+    A file may hold one structure, a list of them, a map from identifiers, entries with a "structure" and other columns,
+    or a pandas table with a "structure" column; ASE databases in JSON are told by their list of ids.
+
+    Args:
+        text: The file's text.
+        name: File for the error message.
+
+    Raises:
+        StructureError: `unreadable` for broken JSON, `unsupported_format` for JSON without structures.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data":
+            raise unreadable(name, f"broken JSON, {error}") from error
+        yield from jsonl_records(text.splitlines())
+        return
+    except RecursionError as error:
+        raise unreadable(name, "the JSON is nested too deeply") from error
+    if isinstance(data, dict) and isinstance(data.get("ids"), list) and "nextid" in data:
+        yield from ase_json_records(text, name)
+        return
+    entries = list(_entries(data))
+    if not any(_structure_in(entry) is not None for _, entry in entries):
+        raise StructureError(
+            f"{name}: the JSON holds no structures; give pymatgen structures or an ASE database.",
+            code="unsupported_format",
+        )
+    for key, entry in entries:
+        yield partial(_parse_entry, key, entry)
+
+
+def jsonl_records(lines: Iterable[str]) -> Iterator[Record]:
+    """One record for each line that is not blank."""
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            yield broken_record(f"broken JSON, {error}")
+        else:
+            yield partial(_parse_entry, None, entry)
+
+
+def _entries(data: Any) -> Iterator[tuple[str | None, Any]]:
+    """Identifier, where a map gives one, and entry for every structure of a file."""
+    if isinstance(data, list):
+        yield from ((None, entry) for entry in data)
+    elif not isinstance(data, dict):
+        return
+    elif _structure_in(data) is not None:
+        yield None, data
+    elif isinstance(data.get("columns"), list) and isinstance(data.get("data"), list):
+        index = data.get("index") or range(len(data["data"]))
+        for key, row in zip(index, data["data"], strict=False):
+            entry = dict(zip(data["columns"], row, strict=False)) if isinstance(row, list) else row
+            yield str(key), entry
+    elif isinstance(data.get("structure"), dict):
+        columns = {name: column for name, column in data.items() if isinstance(column, dict)}
+        for key in data["structure"]:
+            yield str(key), {name: column.get(key) for name, column in columns.items()}
+    else:
+        yield from data.items()
+
+
+def _structure_in(entry: Any) -> Mapping[str, Any] | None:
+    """The structure's own map in an entry, else None."""
+    if not isinstance(entry, dict):
+        return None
+    if isinstance(entry.get("sites"), list):
+        return entry
+    inner = entry.get("structure")
+    return inner if isinstance(inner, dict) and isinstance(inner.get("sites"), list) else None
+
+
+def _parse_entry(key: str | None, entry: Any, origin: Origin) -> Crystal:
+    """Crystal of an entry, with its other columns as properties."""
+    if key is not None:
+        origin.material_id = key
+    structure = _structure_in(entry)
+    if structure is None:
+        raise unreadable(origin.source, "the entry holds no structure with sites")
+    columns = {} if structure is entry else {name: value for name, value in entry.items() if name != "structure"}
+    properties = structure.get("properties")
+    columns = {**(properties if isinstance(properties, dict) else {}), **columns}
+    used = take_id(origin, columns)
+    try:
+        return _parse_structure(structure, scalar_columns(columns, skip=used), origin)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise unreadable(origin.source, f"the structure is broken, {type(error).__name__} {error}") from error
+
+
+def _parse_structure(structure: Mapping[str, Any], properties: dict[str, Any], origin: Origin) -> Crystal:
+    """Crystal of a pymatgen Structure's map."""
+    name = origin.source
+    lattice = structure.get("lattice")
+    if not isinstance(lattice, dict):
+        raise StructureError(f"{name}: the structure has no lattice; give a periodic crystal.", code="no_cell")
+    check_periodic(lattice.get("pbc") or True, name=name)
+    sites = structure["sites"]
+    numbers = numbers_of([_symbol(site, name) for site in sites], name=name)
+    cell = _cell(lattice, name)
+    if all("abc" in site for site in sites):
+        fractional = np.array([site["abc"] for site in sites], dtype=np.float64).reshape(-1, 3)
+        return check_crystal(Crystal(numbers, cell, fractional, origin.material_id, name, properties), name=name)
+    positions = np.array([site["xyz"] for site in sites], dtype=np.float64).reshape(-1, 3)
+    return from_cartesian(numbers, cell, positions, pbc=True, origin=origin, properties=properties)
+
+
+def _cell(lattice: Mapping[str, Any], name: str) -> np.ndarray:
+    """Lattice vectors as rows in Å, [3, 3], from the matrix or from lengths and angles."""
+    if "matrix" in lattice:
+        return np.array(lattice["matrix"], dtype=np.float64).reshape(3, 3)
+    return lattice_vectors([float(lattice[key]) for key in _LATTICE_KEYS], name)
+
+
+def _symbol(site: Mapping[str, Any], name: str) -> str:
+    """The element symbol of a site."""
+    amounts: dict[str, float] = {}
+    for species in site["species"]:
+        symbol = str(species["element"])
+        amounts[symbol] = amounts.get(symbol, 0.0) + float(species.get("occu", 1.0))
+    return site_symbol(amounts, name)

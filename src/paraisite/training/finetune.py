@@ -1,0 +1,81 @@
+"""Fine-tune the shipped AFLOW ensemble on the user's own crystals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paraisite.models.files import find_model, load_model
+from paraisite.models.paraisite import ParAIsite
+from paraisite.training.recipe import Recipe, Selection, StageRecipe
+from paraisite.training.run import RunOptions, train
+
+STAGE_NAME = "finetune"
+START_MODEL = "FEAF"
+"""The shipped ensemble that fine-tuning starts from: formation energies, then AFLOW."""
+
+
+def finetune_recipe(
+    data: str | Path,
+    *,
+    model: str | Path = START_MODEL,
+    epochs: int = 300,
+    selection: Selection = "inner",
+    kappa_column: str = "",
+    seed: int = 42,
+) -> Recipe:
+    """Make the recipe of a fine-tuning: one stage on the user's data, from every member of a model.
+
+    Args:
+        data: Crystals with κ at 300 K in W/(m K): extxyz, ASE database or JSON with a κ property, or a CSV table of files.
+        model: Shipped model or model folder to start from.
+        epochs: Passes over the data.
+        selection: Which epoch's weights are kept; see `StageRecipe`. `inner` keeps the reported errors honest.
+        kappa_column: Name of the κ column; empty takes the first usual name that is there.
+        seed: Seed of the splits' inner parts and of the order of the crystals.
+
+    Raises:
+        ModelFileError: There is no such model.
+        RecipeError: A value is out of range.
+    """
+    folder = find_model(model)
+    runs = tuple(range(1, load_model(folder).settings.n_members + 1))
+    stage = StageRecipe(STAGE_NAME, str(data), epochs=epochs, selection=selection, kappa_column=kappa_column)
+    return Recipe(f"{Path(data).stem} from {folder.name}", (stage,), initial=str(model), runs=runs, seed=seed)
+
+
+def finetune(
+    data: str | Path,
+    folder: str | Path,
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+    *,
+    model: str | Path = START_MODEL,
+    epochs: int = 300,
+    selection: Selection = "inner",
+    kappa_column: str = "",
+    seed: int = 42,
+) -> ParAIsite:
+    """Fine-tune an ensemble on the user's own crystals; see `finetune_recipe` and `paraisite.training.run.train`.
+
+    Every member trains on 80 % of the crystals, another 80 % each; its errors on the other 20 % are in
+    `folder/finetune/errors.json`, the model in `folder/finetune/model`.
+
+    Args:
+        data: Crystals with κ.
+        folder: The run's folder; a stopped run is continued.
+        options: Where and how to work.
+        model: Model to start from.
+        epochs: Passes over the data.
+        selection: Which epoch's weights are kept.
+        kappa_column: Name of the κ column.
+        seed: Seed of the run.
+
+    Returns:
+        The fine-tuned ensemble.
+
+    Raises:
+        ParaisiteError: Data, model or run folder cannot be used.
+    """
+    recipe = finetune_recipe(
+        data, model=model, epochs=epochs, selection=selection, kappa_column=kappa_column, seed=seed
+    )
+    return train(recipe, folder, options)
