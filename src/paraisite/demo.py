@@ -91,7 +91,9 @@ def validation_predictions(stage_folder: Path) -> pd.DataFrame:
         runs), `n_runs`.
     """
     table = pd.read_csv(stage_folder / "predictions.csv")
-    grouped = table[table["part"] == "validation"].groupby(["material_id", "formula", "kappa"], sort=False)["kappa_selected"]
+    grouped = table[table["part"] == "validation"].groupby(["material_id", "formula", "kappa"], sort=False)[
+        "kappa_selected"
+    ]
     return pd.DataFrame({
         "kappa_mean": grouped.mean(),
         "kappa_low": grouped.min(),

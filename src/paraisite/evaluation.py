@@ -10,7 +10,8 @@ import pandas as pd
 
 from paraisite.datasets.catalogue import DataSet, load_data_set
 from paraisite.metrics import error_metrics
-from paraisite.models.files import DEFAULT_MODEL, find_model, read_card
+from paraisite.models.files import find_model, read_card
+from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.predict import Predictor
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,7 +21,13 @@ STEP_LABELS = {
     "RWAFTG15": "Check: random weights → AFLOW → Togo15 (RWAFTG15)",
     "FEAFTG15": "Step 3: formation energy → AFLOW → Togo15 (FEAFTG15)",
 }
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "figure.dpi": 150}
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.dpi": 150,
+}
 LABELLED_WORST = 5
 
 
@@ -38,7 +45,9 @@ def parity_plot(table: pd.DataFrame, path: str | Path, title: str) -> None:
         values = table[["kappa", "kappa_mean", "kappa_low", "kappa_high"]].to_numpy()
         limits = (10 ** np.floor(np.log10(values.min())), 10 ** np.ceil(np.log10(values.max())))
         diagonal = np.array(limits)
-        axes.fill_between(diagonal, diagonal / 2, diagonal * 2, color="#d55e00", alpha=0.10, lw=0, label="within a factor of 2")
+        axes.fill_between(
+            diagonal, diagonal / 2, diagonal * 2, color="#d55e00", alpha=0.10, lw=0, label="within a factor of 2"
+        )
         axes.plot(diagonal, diagonal, color="black", lw=0.8)
         bars = np.abs(table[["kappa_low", "kappa_high"]].to_numpy().T - table["kappa_mean"].to_numpy())
         axes.errorbar(
@@ -56,7 +65,7 @@ def parity_plot(table: pd.DataFrame, path: str | Path, title: str) -> None:
 
 
 def _label_worst(axes: Axes, table: pd.DataFrame) -> None:
-    error = np.abs(np.log(table["kappa_mean"] / table["kappa"]))
+    error = pd.Series(np.abs(np.log(table["kappa_mean"] / table["kappa"])), index=table.index)
     for index in error.nlargest(LABELLED_WORST).index:
         row = table.loc[index]
         below = row["kappa_mean"] < row["kappa"]
@@ -83,7 +92,9 @@ def epochs_plot(curves: Mapping[str, pd.DataFrame], path: str | Path, recorded: 
             live = name in parts
             table = parts[name] if live else recorded[name]
             label = STEP_LABELS[name] + ("" if live else ", recorded")
-            axes.plot(table["epoch"], table["mean"], color=STEP_COLOURS[name], lw=1.4, ls="-" if live else "--", label=label)
+            axes.plot(
+                table["epoch"], table["mean"], color=STEP_COLOURS[name], lw=1.4, ls="-" if live else "--", label=label
+            )
             if live:
                 low, high = (table["mean"] + sign * table["standard_deviation"] for sign in (-1, 1))
                 axes.fill_between(table["epoch"], low, high, color=STEP_COLOURS[name], alpha=0.15, lw=0)

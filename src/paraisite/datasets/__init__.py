@@ -1,0 +1,1 @@
+"""Data sets: embedded tables, catalogue, splits, example crystals."""

@@ -31,7 +31,7 @@ def published_train_indices(n_crystals: int, run: int, train_fraction: float = 0
     The first part of `numpy.random.RandomState(run).permutation(n_crystals)`, as in the code of doi 10.1039/d5cp04401d.
     """
     # The legacy generator is the published one.
-    order = np.random.RandomState(run).permutation(n_crystals)  # noqa: NPY002
+    order = np.random.RandomState(run).permutation(n_crystals)
     return order[: int(train_fraction * n_crystals)]
 
 
@@ -67,7 +67,9 @@ def inner_splits(outer: Splits, runs: Sequence[int], inner_fraction: float) -> S
     selection = np.zeros_like(train)
     for member, run in enumerate(runs):
         candidates = np.flatnonzero(outer.train[member])
-        chosen = np.random.default_rng([run, 1]).permutation(candidates)[: max(1, round(inner_fraction * len(candidates)))]
+        chosen = np.random.default_rng([run, 1]).permutation(candidates)[
+            : max(1, round(inner_fraction * len(candidates)))
+        ]
         train[member, chosen] = False
         selection[member, chosen] = True
     return Splits(train=train, selection=selection, validation=outer.validation, scale=outer.train)

@@ -1,0 +1,1 @@
+"""Graphs of crystals: neighbours, the exact quotient, flat-array stores."""

@@ -66,9 +66,7 @@ def build_graphs(crystals: Sequence[Crystal], settings: GraphSettings = DEFAULT_
             block, block_edges = [], 0
     if block or not stores:
         stores.append(_collapse_block(block, settings))
-    return BuiltGraphs(
-        GraphStore.concatenate(stores), np.array(kept, dtype=np.int64), failures, n_pairs + block_edges
-    )
+    return BuiltGraphs(GraphStore.concatenate(stores), np.array(kept, dtype=np.int64), failures, n_pairs + block_edges)
 
 
 def build_store(crystals: Sequence[Crystal], settings: GraphSettings = DEFAULT_GRAPH_SETTINGS) -> GraphStore:

@@ -102,7 +102,9 @@ def cluster_distances(distance: np.ndarray, crystal: np.ndarray, tolerance_angst
     starts[1:] = new_crystal | (np.diff(sorted_distance) > tolerance_angstrom)
     first = np.flatnonzero(starts)
     cluster = np.cumsum(starts) - 1
-    part = ((sorted_distance - sorted_distance[first][cluster]) / (MAX_CLUSTER_WIDTHS * tolerance_angstrom)).astype(np.int64)
+    part = ((sorted_distance - sorted_distance[first][cluster]) / (MAX_CLUSTER_WIDTHS * tolerance_angstrom)).astype(
+        np.int64
+    )
     if part.any():
         starts[1:] |= part[1:] != part[:-1]
         cluster = np.cumsum(starts) - 1

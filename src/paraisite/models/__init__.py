@@ -1,0 +1,1 @@
+"""MEGNet, ParAIsite and their files."""

@@ -17,13 +17,12 @@ from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
 from paraisite.models.megnet import MEGNetSettings
+from paraisite.models.names import DEFAULT_MODEL
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
 MODEL_FORMAT = 1
-DEFAULT_MODEL = "FEAFTG15"
-"""The shipped model that predicts unless another is named."""
 
 
 def save_model(model: ParAIsite, folder: str | Path, card: dict[str, Any], *, half: bool = False) -> None:
@@ -90,9 +89,13 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelFileError(f"The model card {path} cannot be read: {error}.") from error
     if card.get("format") != MODEL_FORMAT or "architecture" not in card:
-        raise ModelFileError(f"The model card {path} is of another format than {MODEL_FORMAT}, which this version reads.")
+        raise ModelFileError(
+            f"The model card {path} is of another format than {MODEL_FORMAT}, which this version reads."
+        )
     if card.get("elements") != list(ELEMENTS):
-        raise ModelFileError(f"The model in {folder} was made for another list of elements, so its rows would be mixed up.")
+        raise ModelFileError(
+            f"The model in {folder} was made for another list of elements, so its rows would be mixed up."
+        )
     return card
 
 
@@ -117,7 +120,9 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: torch.device | str = "c
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
     except RuntimeError as error:
-        raise ModelFileError(f"The weights in {folder} do not fit the card: {str(error).splitlines()[-1].strip()}") from error
+        raise ModelFileError(
+            f"The weights in {folder} do not fit the card: {str(error).splitlines()[-1].strip()}"
+        ) from error
     return model.to(device).eval()
 
 

@@ -88,7 +88,7 @@ def load_formation_energy_megnet(folder: str | Path) -> FormationEnergyMEGNet:
         raise ModelFileError(
             f"{error.filename} is missing: give the folder that holds MatGL's model.json and state.pt."
         ) from error
-    except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
+    except Exception as error:
         raise ModelFileError(f"{folder} does not hold a readable MatGL model: {error}".splitlines()[0]) from error
     model = FormationEnergyMEGNet(_settings(arguments, folder))
     _fill(model, state, folder)

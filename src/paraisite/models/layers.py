@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import log, sqrt
 from typing import cast
 
@@ -54,9 +55,7 @@ class EnsembleMLP(nn.ModuleList):
 
     def __init__(self, n_members: int, sizes: Sequence[int], *, activate_last: bool) -> None:
         """Make the layers `sizes[0]` → `sizes[1]` → … for every member."""
-        super().__init__(
-            EnsembleLinear(n_members, n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:], strict=False)
-        )
+        super().__init__(EnsembleLinear(n_members, n_in, n_out) for n_in, n_out in pairwise(sizes))
         self.activate_last = activate_last
 
     def forward(self, values: Tensor) -> Tensor:

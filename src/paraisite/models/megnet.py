@@ -50,7 +50,8 @@ class MEGNetSettings:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> MEGNetSettings:
         """Make settings of plain values, lists for tuples."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        return cls(**values)
 
 
 def graph_sum(values: Tensor, graph: Tensor, n_graphs: int) -> Tensor:

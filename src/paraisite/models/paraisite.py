@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -39,9 +40,7 @@ class ParAIsite(nn.Module):
         self.settings = settings
         self.body = EnsembleMEGNet(settings.n_members, settings.megnet)
         sizes = (settings.megnet.output[-1], *settings.head, 1)
-        self.head = nn.ModuleList(
-            EnsembleLinear(settings.n_members, n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:], strict=False)
-        )
+        self.head = nn.ModuleList(EnsembleLinear(settings.n_members, n_in, n_out) for n_in, n_out in pairwise(sizes))
         self.target = TargetTransform(settings.n_members)
 
     def reset(self, seeds: Sequence[int]) -> None:

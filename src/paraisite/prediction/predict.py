@@ -14,7 +14,8 @@ import torch
 
 from paraisite.errors import ParaisiteError, StructureError
 from paraisite.models.batch import GraphBatch
-from paraisite.models.files import DEFAULT_MODEL, find_model, graph_settings, load_model
+from paraisite.models.files import find_model, graph_settings, load_model
+from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
 from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self
 
 from paraisite.errors import ParaisiteError
 from paraisite.graphs.settings import GraphSettings
@@ -34,7 +34,7 @@ class WorkerPool:
         self._stack = ExitStack()
         self._workers = [self._start(settings) for _ in range(n_workers)]
 
-    def __enter__(self) -> WorkerPool:
+    def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
         return self
 
@@ -69,7 +69,11 @@ class WorkerPool:
 
     def _start(self, settings: GraphSettings) -> subprocess.Popen[bytes]:
         # One thread each: the workers share the cores by being several.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
         command = [sys.executable, "-m", "paraisite.prediction.worker"]
         worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
         self._stack.enter_context(worker)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from paraisite.errors import StructureError
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_cartesian
@@ -26,7 +27,7 @@ def ase_database_records(path: Path) -> Iterator[Record]:
         StructureError: `unreadable` or `unsupported_format` for a file that is no ASE database.
     """
     _check_tables(path)
-    from ase.db import connect
+    from ase.db import connect  # noqa: PLC0415 - slow to import and seldom needed
 
     open_database: Any = connect
     rows = open_database(str(path), type="db", use_lock_file=False).select()
@@ -51,8 +52,8 @@ def ase_json_records(text: str, name: str) -> Iterator[Record]:
     Raises:
         StructureError: `unreadable` if ASE cannot decode it.
     """
-    from ase.db.row import AtomsRow
-    from ase.io.jsonio import decode
+    from ase.db.row import AtomsRow  # noqa: PLC0415 - slow to import and seldom needed
+    from ase.io.jsonio import decode  # noqa: PLC0415 - slow to import and seldom needed
 
     untyped_decode: Any = decode
     untyped_row: Any = AtomsRow
@@ -77,14 +78,15 @@ def _parse_row(row: Any, origin: Origin) -> Crystal:
     if mark and origin.source.endswith(f"#{index}"):
         origin.material_id = f"{stem}#{row.id}"
     used = take_id(origin, pairs)
-    return from_cartesian(
-        np.array(row.numbers, dtype=np.int64),
-        np.array(row.cell, dtype=np.float64).reshape(3, 3),
-        np.array(row.positions, dtype=np.float64).reshape(-1, 3),
-        pbc=row.pbc,
-        origin=origin,
-        properties=scalar_columns(pairs, skip=used),
-    )
+    try:
+        numbers = np.array(row.numbers, dtype=np.int64)
+        cell = np.array(row.cell, dtype=np.float64).reshape(3, 3)
+        positions = np.array(row.positions, dtype=np.float64).reshape(len(numbers), 3)
+        pbc = row.pbc
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise unreadable(origin.source, f"the row is broken, {error}") from error
+    properties = scalar_columns(pairs, skip=used)
+    return from_cartesian(numbers, cell, positions, pbc=pbc, origin=origin, properties=properties)
 
 
 def _check_tables(path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
+
 from paraisite.elements import EMBEDDING_INDEX
 from paraisite.errors import StructureError
 from paraisite.structures.crystal import Crystal

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
+from math import isfinite, isnan
 
 import gemmi
 import numpy as np
+
 from paraisite.errors import StructureError
 from paraisite.structures.checks import atomic_number, check_crystal, check_occupancy, one_line, unreadable
 from paraisite.structures.cif_fallback import read_block_slowly
@@ -141,6 +143,10 @@ def _cell(block: gemmi.cif.Block, name: str) -> tuple[np.ndarray, list[float]]:
     if not all(raw):
         raise Doubt("a cell without all six parameters")
     values = _floats(raw)
+    if not all(map(isfinite, values)):
+        raise StructureError(
+            f"{name}: the cell {' '.join(raw)} holds numbers that are not finite; correct it.", code="invalid_cell"
+        )
     if min(values[:3]) <= 0.0 or min(values[3:]) <= 0.0 or max(values[3:]) >= 180.0:
         raise StructureError(
             f"{name}: the cell {' '.join(raw)} has no volume; correct its lengths and angles.", code="invalid_cell"
@@ -214,7 +220,13 @@ def _coordinates(column: list[str], labels: list[str], name: str) -> list[float]
     for label, word in zip(labels, column, strict=True):
         if word in ("?", "."):
             raise unreadable(name, f"site {label} has no coordinates", "add them or remove the site")
-    return _floats(column)
+    values = _floats(column)
+    for label, value in zip(labels, values, strict=True):
+        if not isfinite(value):
+            raise StructureError(
+                f"{name}: the coordinates of site {label} are not finite numbers; correct them.", code="invalid_cell"
+            )
+    return values
 
 
 def _fully_occupied(
@@ -249,7 +261,7 @@ def _floats(words: list[str]) -> list[float]:
     except ValueError:
         values = [gemmi.cif.as_number(word) for word in words]
     for word, value in zip(words, values, strict=True):
-        if value != value:
+        if isnan(value):
             raise Doubt(f"the number '{word}'")
     return values
 

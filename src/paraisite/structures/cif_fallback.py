@@ -23,7 +23,7 @@ def read_block_slowly(text: str, origin: Origin, reason: str) -> Crystal:
     Raises:
         StructureError: `unreadable` with pymatgen's reason, or a crystal that fails a check.
     """
-    from pymatgen.io.cif import CifParser
+    from pymatgen.io.cif import CifParser  # noqa: PLC0415 - slow to import and seldom needed
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

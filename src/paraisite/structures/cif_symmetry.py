@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import gemmi
 import numpy as np
+
 from paraisite.structures.checks import atomic_number, unreadable
 from paraisite.structures.symmetry import (
     IDENTITY,
@@ -114,7 +115,11 @@ def agreeing_choices(
         agree = [not stated or _reduced(found[0]) == _reduced(stated)]
     else:
         units = block_value(block, "_cell_formula_units_Z")
-        cell = Counter({key: count * int(units) for key, count in stated.items()}) if units.isdigit() else stated
+        cell = (
+            Counter({key: count * int(units) for key, count in stated.items()})
+            if units.isdigit() and len(units) < 6
+            else stated
+        )
         agree = [counts == cell for counts in found]
     if sum(agree) == 1:
         return [choices[agree.index(True)][1]]

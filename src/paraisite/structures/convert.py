@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from paraisite.errors import StructureError
 from paraisite.structures.checks import check_crystal, check_occupancy, check_periodic, numbers_of
 from paraisite.structures.crystal import Crystal
@@ -110,15 +111,15 @@ def from_cartesian(
 
 def to_pymatgen(crystal: Crystal) -> Structure:
     """Pymatgen Structure with the same sites in the same order."""
-    from pymatgen.core.lattice import Lattice
-    from pymatgen.core.structure import Structure
+    from pymatgen.core.lattice import Lattice  # noqa: PLC0415 - slow to import and seldom needed
+    from pymatgen.core.structure import Structure  # noqa: PLC0415 - slow to import and seldom needed
 
     return Structure(Lattice(crystal.cell), crystal.numbers.tolist(), crystal.fractional)
 
 
 def to_ase(crystal: Crystal) -> Atoms:
     """ASE Atoms with the same sites in the same order; identifier and properties go to `info`."""
-    from ase import Atoms
+    from ase import Atoms  # noqa: PLC0415 - slow to import and seldom needed
 
     atoms = Atoms(numbers=crystal.numbers, cell=crystal.cell, scaled_positions=crystal.fractional, pbc=True)
     # ASE wraps scaled positions; the crystal's own positions are kept as they are.

@@ -12,11 +12,12 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+
 from paraisite.errors import StructureError
 from paraisite.structures.checks import numbers_of, unreadable
 from paraisite.structures.convert import from_ase, from_cartesian
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
+from paraisite.structures.origin import ID_KEYS, Origin, Record, broken_record, scalar_columns, take_id
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
 _PAIR = re.compile(r'\s*([A-Za-z_][\w.-]*)=(?:"([^"]*)"|([^\s"]+))(?=\s|$)')
@@ -32,7 +33,10 @@ _FLAGS = {
     "TRUE": True,
     "FALSE": False,
 }
+# Formulas such as NaN, InF and F would turn into numbers and flags.
+_TEXT_KEYS = frozenset({"formula", *ID_KEYS})
 _LARGEST_INTEGER = 2**63 - 1
+_MAX_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def extxyz_records(stream: Iterable[str]) -> Iterator[Record]:
     while (head := lines.peek()) is not None:
         next(lines)
         word = head.strip()
-        if word.isdecimal():
+        if word.isdecimal() and len(word) < _MAX_DIGITS:
             yield _frame_record(lines, int(word))
         else:
             _skip_to_frame(lines)
@@ -114,7 +118,7 @@ def _frame_record(lines: _Lines, n_atoms: int) -> Record:
     following = lines.peek()
     if following is not None and following.lstrip().startswith("VEC"):
         return partial(_parse_by_ase, f"{n_atoms}\n{comment}\n{text}" + "".join(_take_vectors(lines)))
-    if following is not None and not _is_count(following):
+    if following is not None and _is_row_like(following, rows):
         _skip_to_frame(lines)
         return broken_record(f"the frame's {n_atoms} rows of atoms are followed by '{following.strip()[:40]}'")
     return partial(_parse, comment, rows)
@@ -130,15 +134,17 @@ def _parse(comment: str, rows: list[str], origin: Origin) -> Crystal:
     if lattice is None:
         raise StructureError(f"{origin.source}: the frame has no Lattice in its second line; add it.", code="no_cell")
     cell = _numbers(lattice.split(), 9, "Lattice", origin).reshape(3, 3)
-    pbc = [word in _FLAGS and _FLAGS[word] or word == "1" for word in info.pop("pbc", "T").split()]
+    pbc = [word == "1" or _FLAGS.get(word, False) for word in info.pop("pbc", "T").split()]
     numbers, positions = _atoms(info.pop("Properties", _DEFAULT_COLUMNS), rows, origin)
-    properties = scalar_columns({name: _value(word) for name, word in info.items() if name != key})
+    properties = scalar_columns(
+        {name: word if name in _TEXT_KEYS else _value(word) for name, word in info.items() if name != key}
+    )
     return from_cartesian(numbers, cell, positions, pbc=pbc, origin=origin, properties=properties)
 
 
 def _parse_by_ase(text: str, origin: Origin) -> Crystal:
     """Crystal of a frame with an unusual header."""
-    from ase.io import read
+    from ase.io import read  # noqa: PLC0415 - slow to import and seldom needed
 
     try:
         atoms: Any = read(StringIO(text), index=0, format="extxyz")
@@ -235,6 +241,12 @@ def _columns(properties: str) -> Columns | None:
 def _is_count(line: str) -> bool:
     """Whether a line holds one whole number, as the first of a frame does and no row of atoms can."""
     return line.strip().isdecimal()
+
+
+def _is_row_like(line: str, rows: list[str]) -> bool:
+    """Whether a line looks like one more row of atoms, rather than like a broken start of the next frame."""
+    n_words = len(line.split())
+    return n_words == len(rows[-1].split()) if rows else n_words >= 4
 
 
 def _skip_to_frame(lines: _Lines) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+
 from paraisite.errors import StructureError
 from paraisite.structures.ase_database import ase_json_records
 from paraisite.structures.checks import check_crystal, check_periodic, numbers_of, unreadable
@@ -39,8 +40,8 @@ def json_records(text: str, name: str) -> Iterator[Record]:
             raise unreadable(name, f"broken JSON, {error}") from error
         yield from jsonl_records(text.splitlines())
         return
-    except RecursionError as error:
-        raise unreadable(name, "the JSON is nested too deeply") from error
+    except (ValueError, RecursionError) as error:
+        raise unreadable(name, f"JSON with too long a number or too deep a nesting, {error}") from error
     if isinstance(data, dict) and isinstance(data.get("ids"), list) and "nextid" in data:
         yield from ase_json_records(text, name)
         return
@@ -61,7 +62,7 @@ def jsonl_records(lines: Iterable[str]) -> Iterator[Record]:
             continue
         try:
             entry = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             yield broken_record(f"broken JSON, {error}")
         else:
             yield partial(_parse_entry, None, entry)
@@ -76,9 +77,10 @@ def _entries(data: Any) -> Iterator[tuple[str | None, Any]]:
     elif _structure_in(data) is not None:
         yield None, data
     elif isinstance(data.get("columns"), list) and isinstance(data.get("data"), list):
-        index = data.get("index") or range(len(data["data"]))
+        index = data["index"] if isinstance(data.get("index"), list) else range(1, len(data["data"]) + 1)
+        names = [str(column) for column in data["columns"]]
         for key, row in zip(index, data["data"], strict=False):
-            entry = dict(zip(data["columns"], row, strict=False)) if isinstance(row, list) else row
+            entry = dict(zip(names, row, strict=False)) if isinstance(row, list) else row
             yield str(key), entry
     elif isinstance(data.get("structure"), dict):
         columns = {name: column for name, column in data.items() if isinstance(column, dict)}
@@ -111,7 +113,7 @@ def _parse_entry(key: str | None, entry: Any, origin: Origin) -> Crystal:
     used = take_id(origin, columns)
     try:
         return _parse_structure(structure, scalar_columns(columns, skip=used), origin)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise unreadable(origin.source, f"the structure is broken, {type(error).__name__} {error}") from error
 
 

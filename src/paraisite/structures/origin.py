@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import Crystal
 
@@ -56,8 +57,7 @@ def scalar_columns(columns: Mapping[str, Any], skip: str | None = None) -> dict[
     """The columns that hold one number, flag or text, as plain Python values."""
     plain = {}
     for key, value in columns.items():
-        if isinstance(value, np.generic):
-            value = value.item()
-        if key != skip and isinstance(value, str | int | float | bool):
-            plain[str(key)] = value
+        scalar = value.item() if isinstance(value, np.generic) else value
+        if key != skip and isinstance(scalar, str | int | float | bool):
+            plain[str(key)] = scalar
     return plain

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+
 from paraisite.structures.checks import atomic_number, check_crystal, numbers_of, unreadable
 from paraisite.structures.convert import from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
 
+_MAX_DIGITS = 12
 _SUFFIX = re.compile(r"[_/.].*$")
 
 
@@ -65,11 +67,11 @@ def _scaled(vectors: np.ndarray, scale: list[float]) -> tuple[np.ndarray, np.nda
 def _header(lines: list[str], name: str) -> tuple[list[str], list[int], int]:
     """Symbols (empty for VASP 4), counts, and the index of the line after them."""
     first, second = lines[5].split(), lines[6].split()
-    if first and all(word.isdecimal() for word in first):
+    if first and all(map(_is_count, first)):
         return [], [int(word) for word in first], 6
     # Pseudopotential names such as Fe_pv and hashes after a slash follow the symbol.
     symbols = [_SUFFIX.sub("", word) for word in first]
-    if len(second) < len(symbols) or not symbols or not all(word.isdecimal() for word in second[: len(symbols)]):
+    if len(second) < len(symbols) or not symbols or not all(map(_is_count, second[: len(symbols)])):
         raise unreadable(name, "lines 6 and 7 are not element symbols and as many counts")
     return symbols, [int(word) for word in second[: len(symbols)]], 7
 
@@ -102,6 +104,11 @@ def _names(symbols: list[str], counts: list[int], rows: list[list[str]], name: s
             name, "the file names no elements (VASP 4 style)", "add a line of element symbols above the counts"
         )
     return last
+
+
+def _is_count(word: str) -> bool:
+    """Whether a word is a number of atoms."""
+    return word.isdecimal() and len(word) < _MAX_DIGITS
 
 
 def _leading_numbers(line: str) -> list[str]:

@@ -22,7 +22,9 @@ from paraisite.structures.poscar import poscar_records
 
 
 def iter_crystals(
-    paths: str | Path | Iterable[str | Path], *, format: str | None = None
+    paths: str | Path | Iterable[str | Path],
+    *,
+    format: str | None = None,  # noqa: A002 - the word that users expect
 ) -> Iterator[Crystal | ReadFailure]:
     """Crystals of files and directories, one at a time.
 
@@ -44,7 +46,11 @@ def iter_crystals(
     return (item for path in listed for item in _read_path(Path(path), format))
 
 
-def read_crystals(path: str | Path, *, format: str | None = None) -> list[Crystal]:
+def read_crystals(
+    path: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002 - as above
+) -> list[Crystal]:
     """All crystals of a file or directory.
 
     Args:
@@ -62,29 +68,37 @@ def read_crystals(path: str | Path, *, format: str | None = None) -> list[Crysta
     return crystals
 
 
-def _read_path(path: Path, format: str | None) -> Iterator[Crystal | ReadFailure]:
+def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
     """Items of a file, or of the files in a directory."""
     try:
-        if not path.is_dir():
-            yield from _read_file(path, format)
-            return
-        files = [child for child in sorted(path.iterdir()) if child.is_file() and not child.name.startswith(".")]
-        # Other files, such as a README, are no structures and are passed over.
-        readable = [child for child in files if format is not None or detect_format(child) is not None]
-    except (OSError, ValueError) as error:
+        files = _structure_files(path, kind) if path.is_dir() else [path]
+    except StructureError as error:
+        files = []
+        yield _failure(Origin(str(path), path.name), error)
+    except (OSError, ValueError) as error:  # not allowed to look, or no path at all
+        files = []
         yield _failure(Origin(str(path), path.name), unreadable(path, error))
-        return
+    for file in files:
+        yield from _read_file(file, kind)
+
+
+def _structure_files(directory: Path, kind: str | None) -> list[Path]:
+    """Files of a directory by name; those of no known format, such as a README, are passed over.
+
+    Raises:
+        StructureError: `unreadable` if there are none.
+    """
+    files = [child for child in sorted(directory.iterdir()) if child.is_file() and not child.name.startswith(".")]
+    readable = [child for child in files if kind is not None or detect_format(child) is not None]
     if not readable:
-        empty = StructureError(f"{path}: the directory holds no structure files; name the files.", code="unreadable")
-        yield _failure(Origin(str(path), path.name), empty)
-    for child in readable:
-        yield from _read_file(child, format)
+        raise StructureError(f"{directory}: the directory holds no structure files; name files.", code="unreadable")
+    return readable
 
 
-def _read_file(path: Path, format: str | None) -> Iterator[Crystal | ReadFailure]:
+def _read_file(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
     """Items of a file, numbered if there are several."""
     stem = stem_of(path)
-    with closing(_guarded(path, format)) as records:
+    with closing(_guarded(path, kind)) as records:
         record, index = next(records, None), 1
         while record is not None:
             following = next(records, None)
@@ -106,10 +120,10 @@ def _failure(origin: Origin, error: StructureError) -> ReadFailure:
     return ReadFailure(origin.material_id, origin.source, error.code, one_line(error, limit=400) + ".")
 
 
-def _guarded(path: Path, format: str | None) -> Generator[Record, None, None]:
+def _guarded(path: Path, kind: str | None) -> Generator[Record, None, None]:
     """Records of a file; an error of the file as a whole is the last record."""
     try:
-        yield from _records(path, format)
+        yield from _records(path, kind)
     except StructureError as error:
         yield _raising(error)
     except FileNotFoundError:
@@ -121,13 +135,13 @@ def _guarded(path: Path, format: str | None) -> Generator[Record, None, None]:
 def _raising(error: StructureError) -> Record:
     """A record that raises an error which already names the file."""
 
-    def fail(origin: Origin) -> Crystal:
+    def fail(_: Origin) -> Crystal:
         raise error
 
     return fail
 
 
-def _records(path: Path, format: str | None) -> Iterator[Record]:
+def _records(path: Path, kind: str | None) -> Iterator[Record]:
     """Records of a file by its format.
 
     Raises:
@@ -135,7 +149,7 @@ def _records(path: Path, format: str | None) -> Iterator[Record]:
     """
     if path.stat().st_size == 0:
         raise _empty(path)
-    kind = format or detect_format(path)
+    kind = kind or detect_format(path)
     if kind is None:
         raise StructureError(
             f"{path}: the format is not known from name or content; use one of {', '.join(FORMATS)}.",

@@ -14,7 +14,7 @@ import numpy as np
 SITE_TOLERANCE = 1e-4
 """Two sites this close in every fractional coordinate are one, as in pymatgen."""
 
-SPECIAL_DISTANCE = 0.1
+SPECIAL_DISTANCE = 0.05
 """Images of one site within this distance in Å are one atom on a special position, written with few digits."""
 
 # Weights without small integer relations, so that distinct special positions have distinct projections.
@@ -63,7 +63,7 @@ def find_group(symbol: str, number: str, alpha: float, gamma: float) -> gemmi.Sp
     """The setting that a Hermann-Mauguin symbol, else a number, names; angles in degrees tell R:H from R:R."""
     if group := gemmi.find_spacegroup_by_name(symbol, alpha, gamma) if symbol else None:
         return group
-    if not number.isdigit() or not 1 <= int(number) <= 230:
+    if not number.isdigit() or len(number) > 3 or not 1 <= int(number) <= 230:
         return None
     standard = gemmi.find_spacegroup_by_number(int(number))
     return gemmi.find_spacegroup_by_name(standard.hm, alpha, gamma) if standard.ext == "H" else standard

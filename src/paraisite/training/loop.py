@@ -72,7 +72,11 @@ def predict_store(model: ParAIsite, store: GraphStore) -> Tensor:
     device = next(model.parameters()).device
     with torch.no_grad():
         parts = [
-            model(GraphBatch.from_arrays(store.collate(np.arange(start, min(start + EVALUATION_BATCH, len(store)))), device))
+            model(
+                GraphBatch.from_arrays(
+                    store.collate(np.arange(start, min(start + EVALUATION_BATCH, len(store)))), device
+                )
+            )
             for start in range(0, len(store), EVALUATION_BATCH)
         ]
     return torch.cat(parts, dim=1)
@@ -97,7 +101,8 @@ def train_stage(
     device = next(state.model.parameters()).device
     kappa = data.kappa.to(device)
     masks = {
-        name: torch.as_tensor(getattr(data.splits, name), device=device) for name in ("train", "selection", "validation")
+        name: torch.as_tensor(getattr(data.splits, name), device=device)
+        for name in ("train", "selection", "validation")
     }
     while state.epoch < stage.epochs:
         for group in state.optimizer.param_groups:

@@ -21,7 +21,7 @@ from paraisite.errors import RecipeError, RunError
 from paraisite.graphs.build import build_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
-from paraisite.models.files import find_model, load_model, save_model
+from paraisite.models.files import load_model, save_model
 from paraisite.models.formation_energy import load_formation_energy_megnet
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import ReadFailure
@@ -41,6 +41,7 @@ class StageProgress:
     """What a progress display shows after an epoch.
 
     Attributes:
+        run: Name of the recipe.
         stage: Name of the stage.
         epoch: Epochs done.
         epochs: Epochs of the stage.
@@ -48,6 +49,7 @@ class StageProgress:
         validation_mape: Mean validation MAPE of the members; NaN where the epoch was not validated.
     """
 
+    run: str
     stage: str
     epoch: int
     epochs: int
@@ -77,7 +79,7 @@ class RunOptions:
     report: Report | None = None
 
 
-def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()) -> ParAIsite:  # noqa: B008 - frozen
+def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()) -> ParAIsite:
     """Train a recipe, or go on with a run that was stopped.
 
     The folder gets `recipe.toml`, `environment.json` and a folder a stage with `splits.json`, `metrics.csv`,
@@ -192,14 +194,16 @@ def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, op
             write_text_atomic(folder / "metrics.csv", history_table(state, recipe.runs).to_csv(index=False))
         if options.report is not None:
             row = state.history[-1].mean(dim=0)
-            options.report(StageProgress(stage.name, state.epoch, stage.epochs, float(row[0]), float(row[2])))
+            options.report(
+                StageProgress(recipe.name, stage.name, state.epoch, stage.epochs, float(row[0]), float(row[2]))
+            )
 
     train_stage(state, StageData(store, kappa, splits), stage, [recipe.seed, position], after_epoch)
-    _finish_stage(recipe, stage, state, StageData(store, kappa, splits), data, folder)
+    _finish_stage(recipe, stage, state, StageData(store, kappa, splits), data, folder=folder)
 
 
 def _finish_stage(
-    recipe: Recipe, stage: StageRecipe, state: TrainingState, stage_data: StageData, data: DataSet, folder: Path
+    recipe: Recipe, stage: StageRecipe, state: TrainingState, stage_data: StageData, data: DataSet, *, folder: Path
 ) -> None:
     model = state.model
     last = model.target.inverse(predict_store(model, stage_data.store)).cpu().numpy()

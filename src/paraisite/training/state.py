@@ -99,7 +99,9 @@ class TrainingState:
                 metadata = handle.metadata()
                 tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise RunError(f"The checkpoint {path} cannot be read: {error}; delete it to begin the stage anew.") from error
+            raise RunError(
+                f"The checkpoint {path} cannot be read: {error}; delete it to begin the stage anew."
+            ) from error
         if metadata.get("digest") != digest or metadata.get("metrics") != json.dumps(METRICS):
             raise RunError(
                 f"The checkpoint {path} belongs to another recipe, data set or version; choose another run folder, or "

@@ -1,0 +1,126 @@
+"""The commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+
+from paraisite.cli import training
+from paraisite.cli.output import SHOWN_ROWS, TableWriter, show_errors, show_predictions
+from paraisite.errors import ParaisiteError
+from paraisite.models.names import DEFAULT_MODEL
+
+SOME_FAILED = 3
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to the program."""
+    app.command(epilog="Example: paraisite predict NaCl.cif crystals.extxyz folder/ --csv kappa.csv")(predict)
+    app.command(epilog="Example: paraisite train FEAFTG15 -o runs/feaftg15 --data DIR")(training.train)
+    app.command(
+        epilog="Example: paraisite finetune mine.csv -o runs/mine, then: paraisite predict new.cif -m runs/mine"
+    )(training.finetune)
+    app.command(epilog="Examples: paraisite evaluate hh143; paraisite evaluate mine.extxyz -m runs/mine")(evaluate)
+    app.command(epilog="Examples: paraisite info; paraisite info FEAF; paraisite info --json")(info)
+    app.command(epilog="Example: paraisite demo -o demo")(training.demo)
+
+
+def predict(
+    files: Annotated[
+        list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE database or JSON files, or folders of them.")
+    ],
+    model: ModelOption = DEFAULT_MODEL,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV; - is the standard output.")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write it as a JSON array; - is the standard output.")
+    ] = None,
+    device: DeviceOption = "cpu",
+    processes: Annotated[
+        int | None, typer.Option("--processes", "-p", min=1, help="Processes; one a core if unset.")
+    ] = None,
+) -> int:
+    """Predict κ at 300 K of every crystal in FILES: the mean, spread and range of the model's members."""
+    from paraisite.prediction.predict import Predictor
+
+    predictor = Predictor(model, device=device)
+    quiet = "-" in {str(csv), str(json)}
+    console = Console(stderr=quiet)
+    counts: dict[str, int] = {}
+    shown: list[pd.DataFrame] = []
+    with TableWriter(csv, json) as writer:
+        for table in predictor.stream_files(files, processes=processes):
+            writer.write(table)
+            for status, count in table["status"].value_counts().items():
+                counts[str(status)] = counts.get(str(status), 0) + int(count)
+            if not quiet and sum(map(len, shown)) <= SHOWN_ROWS:
+                shown.append(table)
+            if quiet or (csv or json):
+                _warn(table)
+    total = sum(counts.values())
+    if not quiet and shown:
+        show_predictions(pd.concat(shown, ignore_index=True), console)
+    predicted = counts.get("ok", 0) + counts.get("bondless_atoms", 0)
+    others = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
+    Console(stderr=True).print(f"{total} structures: {counts.get('ok', 0)} ok" + (f", {others}" if others else ""))
+    if total == 0:
+        raise ParaisiteError("No structure was found in the files given.")
+    return 0 if predicted == total else SOME_FAILED
+
+
+def _warn(table: pd.DataFrame) -> None:
+    """Name the failures on the error stream where the table goes to a file."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    for row in table[table["kappa_mean"].isna()].to_dict("records"):
+        errors.print(f"{row['status']}: {row['error']}", markup=False)
+
+
+def evaluate(
+    data: Annotated[str, typer.Argument(help="togo15, hh143, mix, aflow_agl, or a file of crystals with κ.")],
+    model: ModelOption = DEFAULT_MODEL,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the predictions as CSV.")] = None,
+    kappa_column: Annotated[str, typer.Option("--kappa-column", help="Name of the κ column of a file.")] = "",
+    data_folder: DataOption = None,
+    device: DeviceOption = "cpu",
+) -> int:
+    """Compare predictions with known κ at 300 K in W/(m K)."""
+    from paraisite.evaluation import evaluate as run
+
+    result = run(data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device)
+    console = Console()
+    show_errors(
+        result.errors, console, f"Errors of {model} on {result.data.name} ({len(result.data.crystals)} crystals)"
+    )
+    if result.seen_in_training:
+        console.print("The model was trained on these crystals: the errors say nothing about new ones (see its card).")
+    if csv is not None:
+        with TableWriter(csv, None) as writer:
+            writer.write(result.table)
+    failures = [failure.message for failure in result.data.failures]
+    failures += list(result.table.loc[result.table["kappa_mean"].isna(), "error"])
+    for message in failures:
+        Console(stderr=True, soft_wrap=True).print(f"Left out: {message}", markup=False)
+    return SOME_FAILED if failures else 0
+
+
+def info(
+    model: Annotated[str, typer.Argument(help="A model to describe; without it, everything that is installed.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's whole card as JSON.")] = False,
+) -> None:
+    """Describe the installation and the shipped models, or one model's card."""
+    from paraisite.cli.information import describe_installation, describe_model
+
+    console = Console(highlight=False)
+    if model or as_json:
+        describe_model(model or DEFAULT_MODEL, console, as_json=as_json)
+    else:
+        describe_installation(console)
