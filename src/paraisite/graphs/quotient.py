@@ -16,6 +16,8 @@ import numpy as np
 
 MAX_CLUSTER_WIDTHS = 4
 """A cluster of equal distances is at most this many tolerances wide; a longer chain of close distances is cut."""
+ROUNDING_ANGSTROM = 1e-9
+"""Distances this close in Å differ by rounding only, and no cut of a chain comes between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def cluster_distances(distance: np.ndarray, crystal: np.ndarray, tolerance_angst
     """Number the distinct distances of each crystal.
 
     Sorted distances of a crystal are cut where the gap exceeds the tolerance; a cluster wider than `MAX_CLUSTER_WIDTHS`
-    tolerances is cut again into equal widths.
+    tolerances is cut again into equal widths, but never between distances that differ by rounding only.
 
     Args:
         distance: Distances in Å, [n_edges].
@@ -106,6 +108,9 @@ def cluster_distances(distance: np.ndarray, crystal: np.ndarray, tolerance_angst
         np.int64
     )
     if part.any():
+        distinct = starts.copy()
+        distinct[1:] |= np.diff(sorted_distance) > min(ROUNDING_ANGSTROM, tolerance_angstrom)
+        part = part[np.maximum.accumulate(np.where(distinct, np.arange(len(order)), 0))]
         starts[1:] |= part[1:] != part[:-1]
         cluster = np.cumsum(starts) - 1
     result = np.empty(len(order), dtype=np.int64)

@@ -18,7 +18,7 @@ from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import DataSet, find_data_file, load_data_set, select
 from paraisite.datasets.splits import Splits, inner_splits, published_splits
 from paraisite.errors import RecipeError, RunError
-from paraisite.graphs.build import build_graphs
+from paraisite.graphs.cache import cached_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.models.files import load_model, save_model
@@ -135,7 +135,7 @@ def initial_model(recipe: Recipe, data_folder: Path | None = None) -> ParAIsite:
 
 def prepare_data(data: DataSet) -> tuple[DataSet, GraphStore]:
     """Build the graphs of a data set; a crystal without a graph is left out, with the reason in `failures`."""
-    built = build_graphs(data.crystals, GraphSettings())
+    built = cached_graphs(data.crystals, GraphSettings())
     failures = [
         ReadFailure(data.crystals[index].material_id, data.crystals[index].source, error.code, str(error))
         for index, error in built.failures
