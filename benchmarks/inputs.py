@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,14 +80,14 @@ def rattled_cifs(work: str, data: str | None, n: int) -> list[str]:
     return _cifs(Path(work) / f"cif-rattled-{n}", lambda: list(perturbed(data, n, rattle=True)), symmetrised=False)
 
 
-def _cifs(folder: Path, make: object, *, symmetrised: bool) -> list[str]:
+def _cifs(folder: Path, make: Callable[[], list[Crystal]], *, symmetrised: bool) -> list[str]:
     from pymatgen.io.cif import CifWriter
 
     done = folder / "done.json"
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
         names = []
-        for index, crystal in enumerate(make()):  # type: ignore[operator]
+        for index, crystal in enumerate(make()):
             name = f"{index:05d}.cif"
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -132,7 +132,9 @@ def perturbed(data: str | None, n: int, *, rattle: bool, seed: int = 0) -> Itera
             fractional = moved @ np.linalg.inv(cell)
         else:
             cell, fractional = crystal.cell * (1 + random.uniform(-STRAIN, STRAIN)), crystal.fractional
-        yield replace(crystal, numbers=numbers, cell=cell, fractional=fractional, material_id=f"made-{index}", properties={})
+        yield replace(
+            crystal, numbers=numbers, cell=cell, fractional=fractional, material_id=f"made-{index}", properties={}
+        )
 
 
 def _substitute(numbers: np.ndarray, random: np.random.Generator) -> np.ndarray:

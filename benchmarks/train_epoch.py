@@ -24,7 +24,8 @@ def ours_job(spec: Result) -> Result:
     from ours import stage_data, start_training, train_epoch
 
     from paraisite.datasets.catalogue import read_labelled
-    from paraisite.training.loop import _validate, torch_settings
+    from paraisite.threads import torch_settings
+    from paraisite.training.loop import _validate
 
     data = read_labelled(Path(spec["folder"]) / "train.extxyz")
     with torch_settings(spec["threads"]):

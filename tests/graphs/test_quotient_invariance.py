@@ -31,7 +31,7 @@ from paraisite.structures.crystal import Crystal
 PLAIN = GraphSettings(tolerance_angstrom=0)
 Change = Callable[[Crystal, np.random.Generator], Crystal]
 
-ROUNDING = 2e-5
+ROUNDING = 1e-5
 """Of a standardised output, relative to 1 or to its size: float32 carries 6e-8, and about 20 layers and sums of some
 hundred terms, taken in another order, widen that some hundredfold."""
 MERGED = 1e-4

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from paraisite.structures import Crystal, ReadFailure, iter_crystals
 from scipy.optimize import linear_sum_assignment
+
+from paraisite.structures import Crystal, ReadFailure, iter_crystals
 
 DATA_FILES = (
     "togo15.extxyz",

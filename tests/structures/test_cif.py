@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crystal_comparison import CUBE, FCC, HEXAGON, cif_text, deviation, only, shared_crystals
+
 from paraisite.structures import Crystal, ReadFailure, from_pymatgen, iter_crystals, read_crystals, to_pymatgen
 from paraisite.structures.cif import cif_records
 from paraisite.structures.origin import Origin
-
-from crystal_comparison import CUBE, FCC, HEXAGON, cif_text, deviation, only, shared_crystals
 
 # pymatgen's writer names C2/m here but lists 32 tetragonal operations, and its reader then returns Bi atoms 0.005 Å
 # apart; ours merges them.
@@ -208,6 +208,10 @@ PARTIAL = "label type_symbol fract_x fract_y fract_z occupancy"
         ("invalid_cell", cif_text(cell=CUBE.replace("5.64(2)", "0"))),
         ("invalid_cell", cif_text("", cell=CUBE.replace("gamma 90", "gamma 180"))),
         ("invalid_cell", cif_text("", cell=CUBE.replace("alpha 90", "alpha 10").replace("beta 90", "beta 20"))),
+        ("invalid_cell", cif_text(cell=CUBE.replace("5.64(2)", "nan"))),
+        ("invalid_cell", cif_text(cell=CUBE.replace("5.64(2)", "1e999"))),
+        ("invalid_cell", cif_text(sites="Na1 Na nan 0 0")),
+        ("invalid_cell", cif_text(sites="Na1 Na 0 1e999 0")),
         ("no_atoms", "data_x\n" + CUBE),
         ("unreadable", cif_text(sites="Na1 Na ? ? ?")),
         ("unreadable", cif_text("_symmetry_space_group_name_H-M 'F q 7'\n")),

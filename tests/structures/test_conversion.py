@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crystal_comparison import deviation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from paraisite.errors import StructureError
 from paraisite.structures import Crystal, as_crystal, check_crystal, from_ase, from_pymatgen, to_ase, to_pymatgen
-
-from crystal_comparison import deviation
 
 
 @st.composite
@@ -83,5 +83,5 @@ def test_disordered_structures() -> None:
 def test_a_checked_crystal_is_returned_as_it_is() -> None:
     crystal = Crystal(np.array([11]), np.eye(3) * 4, np.zeros((1, 3)), "x")
     assert check_crystal(crystal) is crystal
-    with pytest.raises(StructureError, match="^file: "):
+    with pytest.raises(StructureError, match=r"^file: "):
         check_crystal(Crystal(np.array([86]), np.eye(3) * 4, np.zeros((1, 3)), "x"), name="file")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paraisite.structures import Crystal, ReadFailure, from_ase, iter_crystals, read_crystals, to_pymatgen
-
 from crystal_comparison import deviation
+
+from paraisite.structures import Crystal, ReadFailure, from_ase, iter_crystals, read_crystals, to_pymatgen
 
 
 @pytest.fixture
@@ -86,6 +86,8 @@ def test_oxidation_states_and_xyz_only(tmp_path: Path, salt: Crystal, structure:
         ("invalid_cell", lambda s: s["sites"][0].update(abc=[float("nan"), 0, 0])),
         ("no_atoms", lambda s: s["sites"].clear()),
         ("unreadable", lambda s: s["sites"][0].pop("species")),
+        ("unreadable", lambda s: s["sites"].append([1])),
+        ("unreadable", lambda s: s["sites"][0].update(abc=[10**400, 0, 0])),
         ("unreadable", lambda s: s["lattice"].update(matrix=[1, 2])),
     ],
 )
@@ -113,6 +115,7 @@ def test_a_bad_line_loses_no_other(tmp_path: Path, structure: dict[str, Any]) ->
     [
         ("unreadable", "{"),
         ("unreadable", "[" * 100_000),
+        ("unreadable", "[" + "1" * 10_000 + "]"),
         ("unsupported_format", '{"a": 1}'),
         ("unsupported_format", "[1]"),
         ("unsupported_format", "3"),

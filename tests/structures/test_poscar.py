@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from paraisite.structures import Crystal, ReadFailure, from_pymatgen, iter_crystals
-
 from crystal_comparison import deviation
+
+from paraisite.structures import Crystal, ReadFailure, from_pymatgen, iter_crystals
 
 SALT = """salt
 1.0

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from crystal_comparison import cif_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_poscar import SALT
+
 from paraisite.errors import StructureError
 from paraisite.structures import Crystal, ReadFailure, iter_crystals, read_crystals
-
-from crystal_comparison import cif_text
-from test_poscar import SALT
 
 FRAME = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\nNa 0 0 0\n'
 

@@ -88,7 +88,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"The model card {path} cannot be read: {error}.") from error
-    if card.get("format") != MODEL_FORMAT or "architecture" not in card:
+    if not isinstance(card, dict) or card.get("format") != MODEL_FORMAT or "architecture" not in card:
         raise ModelFileError(
             f"The model card {path} is of another format than {MODEL_FORMAT}, which this version reads."
         )
@@ -113,7 +113,7 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: torch.device | str = "c
         ModelFileError: The folder is missing or damaged, or holds another model.
     """
     folder = find_model(name)
-    model = ParAIsite(_settings(read_card(folder), folder))
+    model = _empty_model(read_card(folder), folder)
     try:
         state = load_file(folder / WEIGHTS_NAME)
         model.load_state_dict({key: value.float() for key, value in state.items()}, strict=True)
@@ -127,17 +127,27 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: torch.device | str = "c
 
 
 def graph_settings(folder: str | Path) -> GraphSettings:
-    """Graph settings that a model was trained with."""
-    return GraphSettings(**read_card(folder)["graph"])
+    """Graph settings that a model was trained with.
+
+    Raises:
+        ModelFileError: The card is damaged, or states settings that have no meaning.
+    """
+    try:
+        return GraphSettings(**read_card(folder)["graph"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"The card in {folder} does not state usable graph settings: {error}.") from error
 
 
-def _settings(card: dict[str, Any], folder: Path) -> ParAIsiteSettings:
+def _empty_model(card: dict[str, Any], folder: Path) -> ParAIsite:
+    """An ensemble of the card's architecture, its parameters not yet filled."""
     try:
         content = dict(card["architecture"])
-        return ParAIsiteSettings(
+        settings = ParAIsiteSettings(
             n_members=content["n_members"],
             head=tuple(content["head"]),
             megnet=MEGNetSettings.from_dict(content["megnet"]),
         )
-    except (KeyError, TypeError) as error:
-        raise ModelFileError(f"The card in {folder} does not describe a ParAIsite ensemble: {error}.") from error
+        return ParAIsite(settings)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelFileError(f"The card in {folder} does not describe a ParAIsite ensemble: {reason}.") from error

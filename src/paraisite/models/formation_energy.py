@@ -90,6 +90,8 @@ def load_formation_energy_megnet(folder: str | Path) -> FormationEnergyMEGNet:
         ) from error
     except Exception as error:
         raise ModelFileError(f"{folder} does not hold a readable MatGL model: {error}".splitlines()[0]) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ModelFileError(f"{folder / 'state.pt'} does not hold a readable table of tensors.")
     model = FormationEnergyMEGNet(_settings(arguments, folder))
     _fill(model, state, folder)
     if scale is None:

@@ -21,6 +21,7 @@ from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.readers import structure_files
 from paraisite.threads import torch_settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
 
 WORKER_FILES = 200
-"""Fewer files are read in this process: starting another takes longer."""
+WORKER_BYTES = 1_000_000
+"""Fewer and smaller files are read in this process: starting another takes longer."""
 
 
 class Predictor:
@@ -89,7 +91,9 @@ class Predictor:
             tables.append(self.predict_prepared(prepare(chunk, self.settings)))
         return self._join(tables)
 
-    def stream_files(self, paths: Sequence[str | Path], *, processes: int | None = None) -> Iterator[pd.DataFrame]:
+    def stream_files(
+        self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None
+    ) -> Iterator[pd.DataFrame]:
         """Predict the crystals of files, a table a chunk, in the order of the files; memory stays bounded.
 
         Args:
@@ -102,12 +106,12 @@ class Predictor:
         for chunk in self._prepared(_expand(paths), processes):
             yield self.predict_prepared(chunk)
 
-    def predict_files(self, paths: Sequence[str | Path], *, processes: int | None = None) -> pd.DataFrame:
+    def predict_files(self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
         return self._join(list(self.stream_files(paths, processes=processes)))
 
-    def _prepared(self, paths: list[str | Path], processes: int | None) -> Iterator[Prepared]:
-        wanted = processes or (os.cpu_count() or 1 if len(paths) >= WORKER_FILES else 1)
+    def _prepared(self, paths: list[Path], processes: int | None) -> Iterator[Prepared]:
+        wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
         if wanted <= 1:
             yield from prepare_paths(paths, self.settings)
             return
@@ -126,7 +130,7 @@ def predict(
 
 
 def predict_files(
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     model: str | Path = DEFAULT_MODEL,
     *,
     device: str = "cpu",
@@ -143,14 +147,17 @@ def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
         return ReadFailure(f"structure-{index}", "", error.code, f"Structure {index}: {error}")
 
 
-def _expand(paths: Sequence[str | Path]) -> list[str | Path]:
+def _expand(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     """Replace each folder by its files, so that they can be shared out."""
-    expanded: list[str | Path] = []
-    for path in paths:
-        folder = Path(path)
-        if folder.is_dir():
-            # An empty folder stays, and is reported as such by the reader.
-            expanded += sorted(item for item in folder.rglob("*") if item.is_file()) or [path]
-        else:
-            expanded.append(path)
+    expanded: list[Path] = []
+    for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
+        try:
+            expanded += structure_files(path, None) if path.is_dir() else [path]
+        except (StructureError, OSError):
+            expanded.append(path)  # the reader says what is wrong with it
     return expanded
+
+
+def _worth_sharing(paths: list[Path]) -> bool:
+    """Whether reading takes longer than starting another process."""
+    return len(paths) >= WORKER_FILES or sum(path.stat().st_size for path in paths if path.is_file()) > WORKER_BYTES

@@ -40,9 +40,13 @@ class WorkerPool:
 
     def __exit__(self, *_: object) -> None:
         """End the workers, also in the middle of their work."""
+        self.kill()
+        self._stack.close()
+
+    def kill(self) -> None:
+        """End the workers at once."""
         for worker in self._workers:
             worker.kill()
-        self._stack.close()
 
     def prepare(self, paths: Sequence[str | Path]) -> Iterator[Prepared]:
         """Read structure files and build their graphs, as `prepare_paths` does.

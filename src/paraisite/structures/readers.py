@@ -71,7 +71,7 @@ def read_crystals(
 def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
     """Items of a file, or of the files in a directory."""
     try:
-        files = _structure_files(path, kind) if path.is_dir() else [path]
+        files = structure_files(path, kind) if path.is_dir() else [path]
     except StructureError as error:
         files = []
         yield _failure(Origin(str(path), path.name), error)
@@ -82,7 +82,7 @@ def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
         yield from _read_file(file, kind)
 
 
-def _structure_files(directory: Path, kind: str | None) -> list[Path]:
+def structure_files(directory: Path, kind: str | None) -> list[Path]:
     """Files of a directory by name; those of no known format, such as a README, are passed over.
 
     Raises:

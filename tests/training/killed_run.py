@@ -1,0 +1,82 @@
+"""Train a recipe in a process that kills itself at a chosen moment: `python killed_run.py RECIPE FOLDER MOMENT`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from paraisite.training import run, state
+from paraisite.training.recipe import Recipe
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(module: Any, name: str, matches: Callable[..., bool], action: Callable[..., None]) -> None:
+    """Have `action` called with the arguments of a function once they match."""
+    original = getattr(module, name)
+
+    def replaced(*arguments: Any, **options: Any) -> Any:
+        if matches(*arguments):
+            action(*arguments)
+        return original(*arguments, **options)
+
+    setattr(module, name, replaced)
+
+
+def counted(number: int) -> Callable[..., bool]:
+    """Match at the call with this number, counted from 1."""
+    calls = [0]
+
+    def matches(*_: Any) -> bool:
+        calls[0] += 1
+        return calls[0] == number
+
+    return matches
+
+
+def writes(ending: str) -> Callable[..., bool]:
+    return lambda path, *_: str(path).endswith(ending)
+
+
+def half_written(_: Any, path: Path, *__: Any) -> None:
+    """Leave the beginning of a checkpoint, as a kill in the middle of the write does."""
+    Path(path).write_bytes(b"\x00" * 1000)
+    die()
+
+
+def arm(moment: str) -> None:
+    """Prepare the death at a moment; each epoch takes two optimiser steps and saves one checkpoint."""
+    if moment == "first epoch":
+        before(torch.optim.Adam, "step", counted(1), lambda *_: die())
+    elif moment == "middle of an epoch":
+        before(torch.optim.Adam, "step", counted(6), lambda *_: die())
+    elif moment == "half a checkpoint":
+        before(state, "save_file", counted(3), half_written)
+    elif moment == "between checkpoint and table":
+        matches = counted(2)
+        before(run, "write_text_atomic", lambda path, *_: writes("metrics.csv")(path) and matches(), lambda *_: die())
+    elif moment == "before the model":
+        before(run, "save_model", counted(1), lambda *_: die())
+    elif moment == "before the last file":
+        before(run, "write_text_atomic", writes("first/errors.json"), lambda *_: die())
+    elif moment == "second stage":
+        before(torch.optim.Adam, "step", counted(13), lambda *_: die())
+
+
+def main(recipe: str, folder: str, moment: str) -> None:
+    """Train until the moment comes."""
+    torch.set_num_threads(1)
+    arm(moment)
+    run.train(Recipe.from_toml(recipe), folder, run.RunOptions(checkpoint_every=1))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

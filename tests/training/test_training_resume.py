@@ -1,0 +1,191 @@
+"""A run that was stopped at any moment goes on to the same files, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_runs import files_of, tiny_recipe, two_stages, write_data
+
+from paraisite.errors import RecipeError, RunError
+from paraisite.training.recipe import Recipe
+from paraisite.training.run import RunOptions, train
+
+EVERY = RunOptions(checkpoint_every=1)
+SCRIPT = Path(__file__).with_name("killed_run.py")
+DEADLINE_S = 120
+MOMENTS = (
+    "first epoch",
+    "middle of an epoch",
+    "half a checkpoint",
+    "between checkpoint and table",
+    "before the model",
+    "before the last file",
+    "second stage",
+)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    return two_stages(write_data(tmp_path_factory.mktemp("data") / "tiny.extxyz"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    # Checkpoints at other epochs than in the stopped runs: saving must not act on the numbers.
+    train(recipe, folder, RunOptions(checkpoint_every=3))
+    files = files_of(folder)
+    assert {"first/metrics.csv", "first/predictions.csv", "second/model/model.safetensors"} <= files.keys()
+    return files
+
+
+def start(recipe: Recipe, folder: Path, moment: str) -> subprocess.Popen[bytes]:
+    toml = folder.with_suffix(".toml")
+    toml.write_text(recipe.to_toml(), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(SCRIPT), str(toml), str(folder), moment]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=DEADLINE_S)
+    return process.returncode, errors.decode()
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the run has written a file."""
+    end = time.monotonic() + DEADLINE_S
+    while not path.exists():
+        assert process.poll() is None, finish(process)[1]
+        assert time.monotonic() < end, f"{path} was not written"
+        time.sleep(0.005)
+
+
+def assert_resumes(recipe: Recipe, folder: Path, expected: dict[str, bytes]) -> None:
+    train(recipe, folder, EVERY)
+    found = files_of(folder)
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_run_goes_on(
+    moment: str, recipe: Recipe, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    code, errors = finish(start(recipe, folder, moment))
+    assert code == -signal.SIGKILL, errors
+    assert files_of(folder).keys() < uninterrupted.keys()
+    assert_resumes(recipe, folder, uninterrupted)
+
+
+@pytest.mark.parametrize(("number", "file"), [(signal.SIGKILL, "second"), (signal.SIGINT, "first")])
+def test_run_stopped_from_outside_goes_on(
+    number: signal.Signals, file: str, recipe: Recipe, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    process = start(recipe, folder, "never")
+    wait_for(folder / file / "checkpoint.safetensors", process)
+    process.send_signal(number)
+    code, errors = finish(process)
+    assert code != 0
+    assert number == signal.SIGKILL or "KeyboardInterrupt" in errors
+    assert not (folder / "second" / "errors.json").exists()
+    assert_resumes(recipe, folder, uninterrupted)
+
+
+def test_finished_run_is_not_trained_again(recipe: Recipe, tmp_path: Path) -> None:
+    short = replace(recipe, stages=(replace(recipe.stages[0], epochs=1),))
+    first = train(short, tmp_path / "run")
+    files = files_of(tmp_path / "run")
+    epochs: list[object] = []
+    again = train(short, tmp_path / "run", RunOptions(report=epochs.append))
+    assert epochs == []
+    assert files_of(tmp_path / "run") == files
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in first.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def half_done(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run stopped after its third epoch."""
+    folder = tmp_path_factory.mktemp("half")
+
+    def stop(progress: object) -> None:
+        if getattr(progress, "epoch", 0) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder, RunOptions(checkpoint_every=1, report=stop))
+    return folder
+
+
+def copy_of(folder: Path, to: Path) -> Path:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            target = to / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    return to
+
+
+def test_interrupted_run_goes_on_in_the_same_process(
+    recipe: Recipe, half_done: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    assert_resumes(recipe, copy_of(half_done, tmp_path / "run"), uninterrupted)
+
+
+@pytest.mark.parametrize("changes", [{"seed": 43}, {"runs": (1, 3)}, {"name": "other"}, {"initial": "FEAFTG15"}])
+def test_folder_of_another_recipe(recipe: Recipe, half_done: Path, changes: dict[str, object]) -> None:
+    before = files_of(half_done)
+    with pytest.raises(RunError, match="another recipe"):
+        train(replace(recipe, **changes), half_done)
+    assert files_of(half_done) == before
+
+
+def test_folder_with_a_damaged_recipe(recipe: Recipe, half_done: Path, tmp_path: Path) -> None:
+    folder = copy_of(half_done, tmp_path / "run")
+    (folder / "recipe.toml").write_text("name = ", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"recipe\.toml"):
+        train(recipe, folder)
+
+
+@pytest.mark.parametrize("kept", [0, 100, -10])
+def test_truncated_checkpoint(recipe: Recipe, half_done: Path, tmp_path: Path, kept: int) -> None:
+    folder = copy_of(half_done, tmp_path / "run")
+    path = folder / "first" / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(RunError, match="cannot be read"):
+        train(recipe, folder)
+
+
+def test_checkpoint_without_its_metadata(recipe: Recipe, half_done: Path, tmp_path: Path) -> None:
+    folder = copy_of(half_done, tmp_path / "run")
+    path = folder / "first" / "checkpoint.safetensors"
+    save_file(load_file(path), path)
+    with pytest.raises(RunError, match="another recipe"):
+        train(recipe, folder)
+
+
+def test_checkpoint_of_changed_data(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "tiny.extxyz")
+    recipe = tiny_recipe(data)
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "run", RunOptions(checkpoint_every=1, report=stop))
+    changed = Path(data).read_text(encoding="utf-8").replace("kappa=0.532", "kappa=0.533", 1)
+    assert changed != Path(data).read_text(encoding="utf-8")
+    Path(data).write_text(changed, encoding="utf-8")
+    with pytest.raises(RunError, match="another recipe, data set or version"):
+        train(recipe, tmp_path / "run")
