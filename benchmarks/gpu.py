@@ -89,4 +89,4 @@ def benchmark(options: Result) -> Result:
 
 
 if __name__ == "__main__":
-    main(__file__, __doc__.splitlines()[0], {"device": device_job}, benchmark)
+    main(__doc__.splitlines()[0], {"device": device_job}, benchmark)

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ _GROUPS = (
 )  # fmt: skip
 
 
+@cache
 def aflow_crystals(data: str | None, n: int | None = None) -> tuple[list[Crystal], np.ndarray]:
     """AFLOW crystals that have a graph, with κ in W/(m K).
 
@@ -46,7 +48,7 @@ def aflow_crystals(data: str | None, n: int | None = None) -> tuple[list[Crystal
 
 
 def training_set(work: str, data: str | None, n: int) -> Path:
-    """Write `train.extxyz` and `splits.json` (training crystals of each member, the published 80 %); return the folder."""
+    """Write `train.extxyz` and `splits.json` (training crystals of each member, the published 80 %)."""
     folder = Path(work) / f"train-{n}"
     if not (folder / "splits.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,7 @@ def write_extxyz(path: Path, crystals: Iterable[Crystal], kappa: Sequence[float]
 
 
 def aflow_cifs(work: str, data: str | None, n: int) -> list[str]:
-    """Write AFLOW crystals as CIF files by pymatgen: in turn P1 and symmetrised (conventional cell); return the paths."""
+    """Write AFLOW crystals as CIF files by pymatgen, in turn in P1 and symmetrised (the conventional cell)."""
     folder = Path(work) / f"cif-{n}"
     return _cifs(folder, lambda: aflow_crystals(data, n)[0], symmetrised=True)
 

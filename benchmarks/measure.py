@@ -1,7 +1,7 @@
 """Timing, peak memory and fresh processes, shared by all benchmarks; imports nothing heavy.
 
-Every measured variant runs in a process of its own: `run_job` starts the benchmark's own file again with `--worker`, waits,
-and returns what the job measured together with the peak memory of the process and all its children.
+Every measured variant runs in a process of its own: `run_job` starts the benchmark's own file again with `--worker`,
+waits, and returns what the job measured together with the peak memory of the process and all its children.
 """
 
 from __future__ import annotations
@@ -129,6 +129,26 @@ def run_job(script: str, job: str, spec: Result, threads: int | None = None) -> 
     return result
 
 
+def run_settings(script: str, job: str, specs: list[Result]) -> list[Result]:
+    """Run a job at several settings; a setting that fails is left out, as long as one works.
+
+    Args:
+        script: Path of the benchmark file.
+        job: Name of the job.
+        specs: One spec a setting, each with its `threads`.
+    """
+    results, errors = [], []
+    for spec in specs:
+        try:
+            results.append(run_job(script, job, spec, spec["threads"]))
+        except RuntimeError as error:
+            errors.append(str(error))
+            say(f"left out: {error}")
+    if not results:
+        raise RuntimeError(errors[0])
+    return results
+
+
 def options(description: str) -> argparse.ArgumentParser:
     """Options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description)
@@ -139,11 +159,10 @@ def options(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(script: str, description: str, jobs: dict[str, Job], benchmark: Job) -> None:
+def main(description: str, jobs: dict[str, Job], benchmark: Job) -> None:
     """Entry point of a benchmark file: the benchmark itself, or one of its jobs with `--worker`.
 
     Args:
-        script: `__file__` of the benchmark.
         description: One line for `--help`.
         jobs: Jobs by name; each takes its spec and returns plain values.
         benchmark: Takes the options `data`, `work` and `quick` as a dictionary and returns the result.

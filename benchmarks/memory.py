@@ -1,7 +1,7 @@
 """Peak memory of training on the whole AFLOW set: 2 epochs of a real run, with validation and checkpoint.
 
-The peaks of the other benchmarks are measured there, each in a fresh process; here is also what a process holds before it
-does anything, since PyTorch and the libraries are most of it.
+The peaks of the other benchmarks are measured there, each in a fresh process; here is also what a process holds before
+it does anything, since PyTorch and the libraries are most of it.
 """
 
 from __future__ import annotations
@@ -54,4 +54,4 @@ def benchmark(options: Result) -> Result:
 
 
 if __name__ == "__main__":
-    main(__file__, __doc__.splitlines()[0], {"imports": imports_job, "training": training_job}, benchmark)
+    main(__doc__.splitlines()[0], {"imports": imports_job, "training": training_job}, benchmark)

@@ -1,7 +1,7 @@
 """The peer: MatGL's own MEGNet, graphs and batching, driven in the way that is fastest for it.
 
-Random weights of MatGL's default sizes: speed does not depend on the values. This network is the smaller one: it ends in
-32 → 16 → 1, ParAIsite adds a perceptron 16 → 450 → 350 → 350 → 1. Also in the peer's favour: no Lightning, fused Adam,
+Random weights of MatGL's default sizes: speed does not depend on the values. This network is the smaller one: it ends
+in 32 → 16 → 1, ParAIsite adds a perceptron 16 → 450 → 350 → 350 → 1. Also in the peer's favour: no Lightning, fused Adam,
 denormals flushed, positions and image shifts computed once and not in every step.
 """
 
@@ -15,15 +15,15 @@ from pathlib import Path
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-import torch  # noqa: E402
-from matgl.config import DEFAULT_ELEMENTS  # noqa: E402
-from matgl.ext.pymatgen import Structure2Graph  # noqa: E402
-from matgl.graph.data import MGLDataset, collate_fn_graph  # noqa: E402
-from matgl.models import MEGNet  # noqa: E402
-from pymatgen.core import Lattice, Structure  # noqa: E402
-from torch import Tensor  # noqa: E402
-from torch.utils.data import DataLoader, Subset  # noqa: E402
-from torch_geometric.data import Batch, Data  # noqa: E402
+import torch
+from matgl.config import DEFAULT_ELEMENTS
+from matgl.ext.pymatgen import Structure2Graph
+from matgl.graph.data import MGLDataset, collate_fn_graph
+from matgl.models import MEGNet
+from pymatgen.core import Lattice, Structure
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+from torch_geometric.data import Batch, Data
 
 CUTOFF_ANGSTROM = 4.0
 LN_10 = 2.302585092994046

@@ -7,8 +7,9 @@ quotient graph cannot help.
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
-from measure import Result, fastest, main, middle, run_job, say, thread_counts, timed
+from measure import Result, fastest, main, middle, run_job, run_settings, say, thread_counts, timed
 
 N_MEMBERS = 9
 BATCH_SIZES = (32, 64, 128)
@@ -80,7 +81,7 @@ def batched_job(spec: Result) -> Result:
             with torch.no_grad():
                 parts.append(peer.predict_batch(models, graphs))
             marks.append(time.perf_counter())
-            for stage, step in zip(stages, zip(marks, marks[1:], strict=False), strict=True):
+            for stage, step in zip(stages, pairwise(marks), strict=True):
                 stages[stage] += step[1] - step[0]
         values = torch.cat(parts, dim=1).numpy()
         return pd.DataFrame({"path": paths, "mean": values.mean(axis=0), "std": values.std(axis=0)})
@@ -110,15 +111,17 @@ def compare(options: Result, paths: list[str], *, loop: bool) -> Result:
     result: Result = {"ours": default, "ours_one_process": single}
     if loop:
         say(f"prediction: MatGL in a loop, {len(subset)} files")
-        loops = [run_job(__file__, "loop", {"paths": subset}, threads) for threads in thread_counts()]
+        loops = run_settings(__file__, "loop", [{"paths": subset, "threads": threads} for threads in thread_counts()])
         result["peer_loop"] = fastest(loops, "ms_per_crystal")
         result["peer_loop_settings"] = loops
     say(f"prediction: MatGL in batches, {len(subset)} files at each setting, then {len(paths)}")
     settings = [(threads, size) for threads in thread_counts() for size in BATCH_SIZES]
-    trials = [
-        run_job(__file__, "batched", {"paths": subset, "batch_size": size, "repeats": 1}, threads)
-        for threads, size in (settings[:1] if quick else settings)
-    ]
+    some = {"paths": subset, "repeats": 1}
+    trials = run_settings(
+        __file__,
+        "batched",
+        [{**some, "threads": threads, "batch_size": size} for threads, size in (settings[:1] if quick else settings)],
+    )
     chosen = fastest(trials, "ms_per_crystal")
     full = {"paths": paths, "batch_size": chosen["batch_size"], "repeats": 1}
     result["peer_batched"] = run_job(__file__, "batched", full, chosen["threads"])
@@ -148,4 +151,4 @@ def benchmark(options: Result) -> Result:
 
 if __name__ == "__main__":
     jobs = {"ours": ours_job, "loop": loop_job, "batched": batched_job}
-    main(__file__, __doc__.splitlines()[0], jobs, benchmark)
+    main(__doc__.splitlines()[0], jobs, benchmark)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,34 +35,36 @@ def training(result: Result) -> list[str]:
         members = batch["peer_scaled_from_members"]
         scaled = "" if members == 9 else f" (measured for {members} members and scaled to 9)"
         notes.append(
-            f"- Batch {batch['batch_size']}: ParAIsite with {ours['threads']} thread(s); MatGL with {peer['threads']} thread(s) "
-            f"and {peer['workers']} loader worker(s), the fastest of the settings tried{scaled}. Building the graphs, which is "
-            f"not counted, took {number(ours['graph_seconds'])} s for all members at once and {number(peer['graph_seconds'])} s; "
-            f"graphs of {ours['edges']} edges and {ours['nodes']} nodes against {peer['edges']} and {peer['nodes']}. A "
-            f"validation of all crystals by all members takes ParAIsite {number(ours['validation_seconds'])} s more."
+            f"- Batch {batch['batch_size']}: ParAIsite with {ours['threads']} thread(s); MatGL with {peer['threads']} "
+            f"thread(s) and {peer['workers']} loader worker(s), the fastest of the settings tried{scaled}. Building the "
+            f"graphs, which is not counted, took {number(ours['graph_seconds'])} s and {number(peer['graph_seconds'])} s; "
+            f"they have {ours['edges']} edges and {ours['nodes']} nodes, those of MatGL {peer['edges']} and "
+            f"{peer['nodes']}. A validation of all crystals by all members takes ParAIsite "
+            f"{number(ours['validation_seconds'])} s more."
         )
     crystals, member = result["batches"][0]["ours"]["crystals"], result["batches"][0]["peer"]["crystals_of_member"]
     head = ["batch", "ParAIsite", "MatGL", "ratio", "ratio if MatGL used every core", "peak, ParAIsite", "peak, MatGL"]
-    return [
-        "## Training: one epoch of 9 members", "",
-        f"{crystals} AFLOW crystals; each member trains on {member} of them. Ready-made graphs, the same loss, Adam. ParAIsite "
-        "passes every crystal through all members and masks the loss, so that its epoch also yields the predictions of the "
-        "validation crystals. MatGL's members are trained one after the other, each on its own crystals, by a plain loop. Its "
-        "network is the smaller one (it has no perceptron at the end), which is to its advantage.", "",
-        *table(head, rows),
+    intro = (
+        f"{crystals} AFLOW crystals; each member trains on {member} of them. Ready-made graphs, the same loss, Adam. "
+        "ParAIsite passes every crystal through all members and masks the loss, so that its epoch also yields the "
+        "predictions of the validation crystals. MatGL's members are trained one after the other, each on its own crystals, "
+        "by a plain loop. Its network is the smaller one (it has no perceptron at the end), which is to its advantage."
+    )
+    bound = (
         "The column before the peaks is a bound, not a measurement: as if one MatGL process a core, with one thread each, "
-        "shared the members without any loss.", "", *notes, "",
-    ]  # fmt: skip
+        "shared the members without any loss."
+    )
+    return ["## Training: one epoch of 9 members", "", intro, "", *table(head, rows), bound, "", *notes, ""]
 
 
 def prediction(result: Result) -> list[str]:
     """Section on prediction from files."""
-    lines = [
-        "## Prediction: from CIF files to a table, 9 members", "",
-        f"{result['files']} files; milliseconds per crystal; the median of repeated calls for ParAIsite, each with loading the "
-        "model and starting its processes. `AFLOW`: half in P1, half symmetrised. `rattled`: atoms moved and cells strained, so "
-        "that the quotient graph cannot help.", "",
-    ]  # fmt: skip
+    intro = (
+        f"{result['files']} files; milliseconds per crystal; the median of repeated calls for ParAIsite, each with loading "
+        "the model and starting its processes. `AFLOW`: half in P1, half symmetrised. `rattled`: atoms moved and cells "
+        "strained, so that the quotient graph cannot help."
+    )
+    lines = ["## Prediction: from CIF files to a table, 9 members", "", intro, ""]
     rows = []
     for name, label in (("aflow", "AFLOW"), ("rattled", "rattled")):
         part = result[name]
@@ -86,7 +87,8 @@ def prediction(result: Result) -> list[str]:
         stages = ", ".join(f"{stage} {number(ms)}" for stage, ms in batched["stage_ms_per_crystal"].items())
         lines.append(
             f"- {name}: first call of ParAIsite {number(ours['first_seconds'])} s, later ones {number(ours['seconds'])} s; "
-            f"{ours['good']} of {ours['rows']} rows carry a prediction. MatGL in batches spends, in ms per crystal: {stages}."
+            f"{ours['good']} of {ours['rows']} rows carry a prediction. MatGL in batches spends, in ms per crystal: "
+            f"{stages}."
         )
     return [*lines, ""]
 
@@ -104,37 +106,35 @@ def profile(result: Result) -> list[str]:
     rows.append(["sum", *(number(result[name]["sum_ms_per_crystal"]) for name in sets)])
     rows.append(["whole call", *(number(result[name]["whole_call_ms_per_crystal"]) for name in sets)])
     sizes = [
-        f"- {name}: {one['atoms']} atoms → {one['nodes']} nodes, {one['plain_edges']} pairs → {one['edges']} edges; loading the "
-        f"model takes {number(one['model_loading_seconds'])} s of the whole call."
+        f"- {name}: {one['atoms']} atoms → {one['nodes']} nodes, {one['plain_edges']} pairs → {one['edges']} edges; "
+        f"loading the model takes {number(one['model_loading_seconds'])} s of the whole call."
         for name, one in ((name, result[name]) for name in sets)
     ]
-    return [
-        "## Where the time goes", "",
-        f"ParAIsite, {result['files']} CIF files, one process, one thread, ms per crystal:", "",
-        *table(["stage", "AFLOW", "rattled"], rows), *sizes, "",
-    ]  # fmt: skip
+    intro = f"ParAIsite, {result['files']} CIF files, one process, one thread, ms per crystal:"
+    shown = table(["stage", "AFLOW", "rattled"], rows)
+    return ["## Where the time goes", "", intro, "", *shown, *sizes, ""]
 
 
 def scaling(result: Result) -> list[str]:
     """Section on the number of crystals."""
     rows, notes = [], []
     for one in result["series"]:
-        for point in one["points"]:
-            rows.append([
-                one["kind"], point["n"], f"{number(point['seconds'])} s", number(point["ms_per_crystal"]),
-                point["processes"], f"{point['peak_mib']:.0f} MiB",
-            ])  # fmt: skip
+        rows += [
+            [one["kind"], point["n"], point["good"], f"{number(point['seconds'])} s", number(point["ms_per_crystal"]),
+             point["processes"], f"{point['peak_mib']:.0f} MiB"]
+            for point in one["points"]
+        ]  # fmt: skip
         if one["exponent"] is not None:
             notes.append(
                 f"- {one['kind']}: t ~ n^{one['exponent']:.2f}; each further crystal costs "
                 f"{number(one['marginal_ms_per_crystal'])} ms and {number(one['marginal_mib_per_1000'])} MiB per 1 000."
             )
-    return [
-        "## Cost against the number of crystals", "",
+    intro = (
         "Prediction by 9 members in a fresh process, loading the model included. Made of AFLOW's crystals by substitution "
-        "within a group of the periodic table and by strain; `rattled` ones also have their atoms moved by 0.01 to 0.05 Å.", "",
-        *table(["files", "crystals", "time", "ms per crystal", "processes", "peak memory"], rows), *notes, "",
-    ]  # fmt: skip
+        "within a group of the periodic table and by strain; `rattled` ones also have their atoms moved by 0.01 to 0.05 Å."
+    )
+    head = ["files", "crystals", "predicted", "time", "ms per crystal", "processes", "peak memory"]
+    return ["## Cost against the number of crystals", "", intro, "", *table(head, rows), *notes, ""]
 
 
 def memory(result: Result) -> list[str]:
@@ -145,12 +145,14 @@ def memory(result: Result) -> list[str]:
         ["MatGL with one model, before any work", f"{result['imports_peer']['peak_mib']:.0f} MiB"],
         [f"ParAIsite, training on all of {run['set']}, {run['epochs']} epochs", f"{run['peak_mib']:.0f} MiB"],
     ]
-    return [
-        "## Peak memory", "",
+    intro = (
         "Highest resident memory of a fresh process; for several processes the highest sum, in which shared pages count "
-        "twice. Other peaks stand in the tables above.", "", *table(["what", "peak"], rows),
-        f"The {run['epochs']} epochs with reading, graphs, validation and checkpoint took {number(run['seconds'])} s.", "",
-    ]  # fmt: skip
+        "twice. Other peaks stand in the tables above."
+    )
+    epochs = (
+        f"The {run['epochs']} epochs with reading, graphs, validation and checkpoint took {number(run['seconds'])} s."
+    )
+    return ["## Peak memory", "", intro, "", *table(["what", "peak"], rows), epochs, ""]
 
 
 def gpu(result: Result) -> list[str]:
@@ -162,12 +164,11 @@ def gpu(result: Result) -> list[str]:
         for key, ratio in result["ratio_cpu_to_gpu"].items()
     ]
     same = "the same" if result["same_numbers"] else "**not the same**"
-    return [
-        "## GPU", "",
-        f"{result['card']} against one CPU thread. The numbers are {same} within {result['tolerance']:g}: the largest relative "
-        f"difference of a prediction is {result['largest_relative_difference']:.1e}.", "",
-        *table(["what", "CPU", "GPU", "ratio"], rows),
-    ]  # fmt: skip
+    intro = (
+        f"{result['card']} against one CPU thread. The numbers are {same} within {result['tolerance']:g}: the largest "
+        f"relative difference of a prediction is {result['largest_relative_difference']:.1e}."
+    )
+    return ["## GPU", "", intro, "", *table(["what", "CPU", "GPU", "ratio"], rows)]
 
 
 SECTIONS: dict[str, Callable[[Result], list[str]]] = {
@@ -196,4 +197,4 @@ def make_report(results: Result) -> str:
             lines += [f"## {name}", "", f"Failed: {last}", ""]
         else:
             lines += SECTIONS[name](result)
-    return os.linesep.join(lines).rstrip() + "\n"
+    return "\n".join(lines).rstrip() + "\n"

@@ -27,12 +27,15 @@ def run_one(name: str, arguments: list[str], out: Path) -> Result:
     load = os.getloadavg()[0]
     start = time.perf_counter()
     command = [sys.executable, str(HERE / f"{name}.py"), *arguments, "--out", str(out)]
-    process = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    sys.stderr.write(process.stderr)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        lines = []
+        for line in process.stderr or ():
+            sys.stderr.write(line)
+            lines.append(line)
     if process.returncode == 0 and out.exists():
         result: Result = json.loads(out.read_text())
     else:
-        result = {"error": process.stderr.strip()[-3000:] or f"ended with code {process.returncode}"}
+        result = {"error": "".join(lines[-40:]).strip() or f"ended with code {process.returncode}"}
     result["took_seconds"] = time.perf_counter() - start
     result["load_before"] = load
     return result

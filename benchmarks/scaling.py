@@ -1,7 +1,7 @@
-"""Cost against the number of crystals, 1 000 to 30 000: prediction from files to the table, in one extxyz file or as CIFs.
+"""Cost against the number of crystals: prediction from one extxyz file or from CIFs to the table, 1 000 to 30 000.
 
-The crystals are made from AFLOW's by substitution and scaling (`symmetric`), or also by strain and rattling (`rattled`), the
-worst case, where no two atoms are alike.
+The crystals are made from AFLOW's by substitution and scaling (`symmetric`), or also by strain and rattling
+(`rattled`), the worst case, where no two atoms are alike.
 """
 
 from __future__ import annotations
@@ -71,4 +71,4 @@ def benchmark(options: Result) -> Result:
 
 
 if __name__ == "__main__":
-    main(__file__, __doc__.splitlines()[0], {"predict": predict_job}, benchmark)
+    main(__doc__.splitlines()[0], {"predict": predict_job}, benchmark)

@@ -1,8 +1,8 @@
 """One training epoch of 9 members on 1 000 AFLOW crystals: ParAIsite's stacked ensemble against 9 MatGL MEGNets.
 
-Both start from ready-made graphs. ParAIsite sends batches of all crystals through the whole ensemble, `batch / 0.8` of them
-at a time, and masks the validation crystals of each member out of its loss: as many steps as a member takes alone. The peer
-trains each member on its own 80 % in batches of `batch`, one member after the other.
+Both start from ready-made graphs. ParAIsite sends batches of all crystals through the whole ensemble, `batch / 0.8` of
+them at a time, and masks the validation crystals of each member out of its loss: as many steps as a member takes alone.
+The peer trains each member on its own 80 % in batches of `batch`, one member after the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import time
 from pathlib import Path
 
-from measure import Result, fastest, main, middle, run_job, say, thread_counts, timed
+from measure import Result, fastest, main, middle, run_job, run_settings, say, thread_counts, timed
 
 BATCH_SIZES = (64, 8)
 LOADER_WORKERS = (0, 2)
@@ -81,14 +81,15 @@ def compare(options: Result, folder: str, batch_size: int) -> Result:
     repeats = 1 if quick else 3
     spec: Result = {"folder": folder, "batch_size": batch_size, "repeats": repeats}
     say(f"training epoch, batch {batch_size}: ParAIsite")
-    ours = [run_job(__file__, "ours", spec, threads) for threads in thread_counts()]
+    ours = run_settings(__file__, "ours", [{**spec, "threads": threads} for threads in thread_counts()])
     say(f"training epoch, batch {batch_size}: MatGL, one member at each setting")
     settings = [(threads, workers) for threads in thread_counts() for workers in LOADER_WORKERS]
     if quick:
         settings = settings[:1]
-    trials = [
-        run_job(__file__, "peer", {**spec, "members": 1, "workers": workers}, threads) for threads, workers in settings
-    ]
+    one = {**spec, "members": 1}
+    trials = run_settings(
+        __file__, "peer", [{**one, "threads": threads, "workers": workers} for threads, workers in settings]
+    )
     chosen = fastest(trials, "seconds")
     members = 2 if quick else 9
     say(f"training epoch, batch {batch_size}: MatGL, {members} members at the fastest setting")
@@ -111,7 +112,7 @@ def compare(options: Result, folder: str, batch_size: int) -> Result:
 
 
 def _every_core_ratio(trials: list[Result], best: Result, peer_seconds: float) -> float:
-    """A bound: as if one peer process a core, each with 1 thread and no loader workers, shared the members perfectly."""
+    """A bound: as if one peer process a core, each with 1 thread and no loader, shared the members perfectly."""
     single = [trial["seconds"] * 9 for trial in trials if trial["threads"] == 1 and trial["workers"] == 0]
     bound = min([peer_seconds, *(seconds / len(thread_counts()) for seconds in single)])
     return float(bound / best["seconds"])
@@ -127,4 +128,4 @@ def benchmark(options: Result) -> Result:
 
 
 if __name__ == "__main__":
-    main(__file__, __doc__.splitlines()[0], {"ours": ours_job, "peer": peer_job}, benchmark)
+    main(__doc__.splitlines()[0], {"ours": ours_job, "peer": peer_job}, benchmark)

@@ -65,7 +65,7 @@ def cached_graphs(crystals: Sequence[Crystal], settings: GraphSettings = DEFAULT
     path = folder / "graphs" / f"{content_key(crystals, settings)}.npz"
     try:
         return _read(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         built = build_graphs(crystals, settings)
     try:
         _write(path, built)
