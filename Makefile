@@ -12,20 +12,20 @@ demo: $(INSTALLED)
 	$(BIN)/paraisite demo --output demo
 
 test: $(INSTALLED_DEV)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks scripts
+	$(BIN)/ruff format --check src tests benchmarks scripts
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 -q
 
 lint: $(INSTALLED_DEV)
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks scripts
 
 typecheck: $(INSTALLED_DEV)
 	$(BIN)/mypy
 
 format: $(INSTALLED_DEV)
-	$(BIN)/ruff check --fix src tests benchmarks
-	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks scripts
+	$(BIN)/ruff format src tests benchmarks scripts
 
 benchmarks: $(INSTALLED_DEV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[matgl]'

@@ -103,7 +103,8 @@ def run_job(script: str, job: str, spec: Result, threads: int | None = None) -> 
     Returns:
         What the job returned, with `wall_seconds`, `peak_mib` (all processes together) and `processes`.
     """
-    environment = dict(os.environ)
+    # Graphs are built each time, not taken from a cache of an earlier run.
+    environment = {**os.environ, "PARAISITE_CACHE": ""}
     if threads is not None:
         environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         spec = {**spec, "threads": threads}

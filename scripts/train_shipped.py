@@ -40,26 +40,28 @@ PUBLISHED = {
 }
 """Mean of the published per-run errors: in true κ, and in the compressed scale (step 3 alone)."""
 LICENCES = [
-    "MEGNet formation-energy weights: MatGL project, MEGNet-MP-2018.6.1-Eform, BSD-3-Clause, doi 10.1021/acs.chemmater.9b01294",
-    "AFLOW AGL κ of 4 399 ICSD crystals (4 400, one without a bond within 4 Å left out): aflow.org, free for academic use "
-    "with citation, doi 10.1103/PhysRevB.90.174107",
-    "Togo15, κ of 95 binary crystals: PhononDB, CC BY 4.0, doi 10.1103/PhysRevB.91.094306; structures: Materials Project, "
-    "CC BY 4.0",
+    "MatGL's MEGNet-MP-2018.6.1-Eform weights (BSD-3-Clause, doi 10.1021/acs.chemmater.9b01294)",
+    "AFLOW AGL κ of 4 399 ICSD crystals (aflow.org, free for academic use with citation, doi 10.1103/PhysRevB.90.174107)",
+    "Togo15, κ of 95 binary crystals (PhononDB, CC BY 4.0, doi 10.1103/PhysRevB.91.094306; cells: Materials Project)",
 ]
 CARDS: dict[str, dict[str, Any]] = {
     "FEAF": {
-        "description": "formation energies → AFLOW AGL; the start of a fine-tuning, not a predictor of first-principles κ",
-        "intended_domain": "start of fine-tuning; its own κ imitates AFLOW's quasi-harmonic Debye-Grüneisen values",
+        "description": "formation energies → AFLOW AGL: the start of a fine-tuning, not a predictor of first-principles κ",
+        "intended_domain": "start of a fine-tuning; its own κ imitates AFLOW's quasi-harmonic Debye-Grüneisen values",
         "training_data": LICENCES[:2],
     },
     "FEAFTG15": {
         "description": "formation energies → AFLOW AGL → Togo15, the paper's step 3: κ as by first principles",
-        "intended_domain": "ordered binary semiconductors and insulators in the rocksalt, zinc blende and wurtzite structures; "
-        "everything else is an extrapolation",
+        "intended_domain": (
+            "ordered binary semiconductors and insulators in the rocksalt, zinc-blende and wurtzite structures; all else is "
+            "an extrapolation"
+        ),
         "training_data": LICENCES,
     },
 }
-NOT_FOR = "metals (lattice part only), disordered or defective crystals, molecules, κ at other temperatures, strong anisotropy"
+NOT_FOR = (
+    "metals (lattice part only), disordered crystals, molecules, other temperatures, tensors of anisotropic crystals"
+)
 
 
 def togo15_recipe(family: str, runs: Path, selection: str) -> Recipe:
@@ -75,7 +77,9 @@ def half_precision_effect(folder: Path) -> float:
     model = load_model(folder)
     _, store = prepare_data(load_data_set("mix"))
     before = model.target.inverse(predict_store(model, store))
-    state = {key: value if key.startswith("target.") else value.half().float() for key, value in model.state_dict().items()}
+    state = {
+        key: value if key.startswith("target.") else value.half().float() for key, value in model.state_dict().items()
+    }
     model.load_state_dict(state)
     after = model.target.inverse(predict_store(model, store))
     return float(((after - before).abs() / before.abs()).max())
@@ -132,12 +136,15 @@ def pack(runs: Path) -> None:
     table.to_csv(PACKAGE_DATA / "curves.csv", index=False, float_format="%.4f")
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(TABLE_START)
-    README.write_text(before + TABLE_START + error_table(errors) + TABLE_END + rest.split(TABLE_END)[1], encoding="utf-8")
+    README.write_text(
+        before + TABLE_START + error_table(errors) + TABLE_END + rest.split(TABLE_END)[1], encoding="utf-8"
+    )
 
 
 def error_table(errors: dict[str, Any]) -> str:
     """The README's table of errors: MAPE, mean ± standard deviation over the 9 runs."""
-    lines = ["", "| family | data | held out | last epoch | paper protocol | published | compressed | published |", "|" + "---|" * 8]
+    head = "| family | data | held out | last epoch | paper protocol | published | compressed | published |"
+    lines = ["", head, "|" + "---|" * 8]
     for family, (true_kappa, compressed) in PUBLISHED.items():
         summary = errors[family]["summary"]
 
@@ -154,8 +161,8 @@ def error_table(errors: dict[str, Any]) -> str:
 
 def _report(progress: StageProgress) -> None:
     if progress.epoch % 10 == 0:
-        loss, error = progress.train_loss, progress.validation_mape
-        print(f"{progress.run} {progress.stage} {progress.epoch}/{progress.epochs} loss {loss:.4f} validation {error:.4f}", flush=True)
+        done = f"{progress.run} {progress.stage} {progress.epoch}/{progress.epochs}"
+        print(f"{done} loss {progress.train_loss:.4f} validation {progress.validation_mape:.4f}", flush=True)
 
 
 def main() -> None:
@@ -167,7 +174,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
     if arguments.part == "aflow":
-        train(family_recipe(arguments.family), arguments.runs / arguments.family, RunOptions(arguments.data, report=_report))
+        train(
+            family_recipe(arguments.family),
+            arguments.runs / arguments.family,
+            RunOptions(arguments.data, report=_report),
+        )
     elif arguments.part == "togo15":
         train_togo15(arguments.runs, arguments.data)
     else:

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import ase.io
@@ -67,7 +67,7 @@ def shared() -> Path:
 def shared_crystals(shared: Path) -> LoadCrystals:
     """Function that reads every `step`-th crystal of a shared set by ASE: `shared_crystals("togo15", step=1)`."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def load(name: str, step: int = 1) -> list[Crystal]:
         path = next((shared / "data").glob(f"{name}.extxyz*"))
         data = path.read_bytes()

@@ -67,7 +67,10 @@ def bad_batch(tmp_path: Path) -> tuple[list[Path], dict[str, str]]:
     add(cif(folder / "flat.cif", a=0.0), "invalid_cell")
     add(cif(folder / "overlap.cif", "Cs1 Cs 0 0 0 1\nCl1 Cl 0.01 0 0 1"), "overlapping_atoms")
     add(cif(folder / "far.cif", "Ne1 Ne 0 0 0 1", a=9.0), "no_bonds")
-    add(cif(folder / "some_bondless.cif", "Cs1 Cs 0 0 0 1\nO1 O 0.5 0.5 0.5 1\nO2 O 0.62 0.5 0.5 1", a=10.0), "bondless_atoms")
+    add(
+        cif(folder / "some_bondless.cif", "Cs1 Cs 0 0 0 1\nO1 O 0.5 0.5 0.5 1\nO2 O 0.62 0.5 0.5 1", a=10.0),
+        "bondless_atoms",
+    )
     add(folder / "missing.cif", "unreadable")
     add(cif(folder / "good_2.cif", a=4.2), "ok")
     return [folder / (name + (".xyz" if name == "molecule" else ".cif")) for name in expected], expected
@@ -172,6 +175,13 @@ def test_finetune_from_a_table_of_files(tmp_path: Path) -> None:
     splits = json.loads((tmp_path / "run" / "finetune" / "splits.json").read_text(encoding="utf-8"))
     assert splits["n_crystals"] == 12
     assert "missing.cif" in splits["left_out"][0]["message"]
+
+
+def test_train_shows_a_recipe_that_it_reads_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "FEAFTG15", "--show"]) == 0
+    (tmp_path / "shown.toml").write_text(capsys.readouterr().out, encoding="utf-8")
+    assert paraisite.Recipe.from_toml(tmp_path / "shown.toml") == paraisite.family_recipe("FEAFTG15")
+    assert main(["train", "FEAFTG15"]) == 2, "neither a folder nor --show"
 
 
 def test_train_takes_a_recipe_file_and_goes_on(tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def test_parsers() -> None:
 
 
 def test_damaged_tables_give_one_sentence() -> None:
-    with pytest.raises(DataError, match="write it as a=3.19"):
+    with pytest.raises(DataError, match=r"write it as a=3.19"):
         parse_parameters("a=wide")
-    with pytest.raises(DataError, match="write it as Cu"):
+    with pytest.raises(DataError, match=r"write it as Cu"):
         parse_sites("Cu 0.75 0.5")
-    with pytest.raises(DataError, match="no table missing.csv"):
+    with pytest.raises(DataError, match=r"no table missing.csv"):
         next(read_table("missing.csv"))

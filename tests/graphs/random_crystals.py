@@ -26,7 +26,7 @@ def make(numbers: list[int], cell: object, fractional: object) -> Crystal:
 def rocksalt(length: float = 5.69, numbers: tuple[int, int] = (11, 17)) -> Crystal:
     """Rocksalt in its cubic cell of 8 atoms."""
     corners = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-    sites = np.concatenate([corners, corners + [0.5, 0, 0]])
+    sites = np.concatenate([corners, corners + np.array([0.5, 0, 0])])
     return make([numbers[0]] * 4 + [numbers[1]] * 4, length * np.eye(3), sites)
 
 

@@ -74,7 +74,7 @@ class ReferenceMEGNet:
         inputs = [torch.exp(-width * offset**2), self.body.embedding[self.member][elements], torch.zeros(2)]
         edge, node, state = (encoder(values) for encoder, values in zip(self.encoders, inputs, strict=True))
         for block in self.body.blocks:
-            edge, node, state = apply_block(block, self.member, pairs, edge, node, state)
+            edge, node, state = apply_block(block, self.member, pairs, (edge, node, state))
         read = [set2set(layer, rows) for layer, rows in zip(self.readouts, (node, edge), strict=True)]
         return self.output(torch.cat([*read, state]))
 
@@ -83,10 +83,10 @@ KINDS = ("edge", "node", "state")
 
 
 def apply_block(
-    block: EnsembleBlock, member: int, pairs: list[tuple[int, int]], edge: Tensor, node: Tensor, state: Tensor
+    block: EnsembleBlock, member: int, pairs: list[tuple[int, int]], before: tuple[Tensor, Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One block on pairs (source, destination): edge [n_pairs, 32], node [n_atoms, 32], state [32]."""
-    before = edge, node, state
+    edge, node, state = before
     if block.dense:
         dense = [perceptron(getattr(block, f"{kind}_dense"), member, activate_last=True) for kind in KINDS]
         edge, node, state = dense[0](edge), dense[1](node), dense[2](state)

@@ -57,9 +57,7 @@ def togo15_sample() -> list[Crystal]:
     return load_togo15()[::12]
 
 
-def test_outputs_differ_by_member_and_crystal(
-    ensemble: ParAIsite, crystals: list[Crystal], evaluate: Evaluate
-) -> None:
+def test_outputs_differ_by_member_and_crystal(ensemble: ParAIsite, crystals: list[Crystal], evaluate: Evaluate) -> None:
     # Without this, the comparisons below would hold for a constant too.
     values = evaluate(ensemble, crystals)
     assert values.shape == (3, len(crystals))

@@ -1,10 +1,16 @@
-"""Train a recipe in a process that kills itself at a chosen moment: `python killed_run.py RECIPE FOLDER MOMENT`."""
+"""Train a recipe once for each chosen moment, in a process of its own that dies at that moment.
+
+    python killed_run.py RECIPE FOLDER MOMENT...
+
+trains into FOLDER/0, FOLDER/1, … and prints the signal that ended each process.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,14 +75,32 @@ def arm(moment: str) -> None:
         before(run, "write_text_atomic", writes("first/errors.json"), lambda *_: die())
     elif moment == "second stage":
         before(torch.optim.Adam, "step", counted(13), lambda *_: die())
+    elif moment == "waiting":
+        before(torch.optim.Adam, "step", counted(6), lambda *_: time.sleep(3600))
 
 
-def main(recipe: str, folder: str, moment: str) -> None:
+def train_until(moment: str, recipe: str, folder: Path) -> None:
     """Train until the moment comes."""
-    torch.set_num_threads(1)
+    # A process started in the background of a shell inherits that Ctrl-C is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     arm(moment)
     run.train(Recipe.from_toml(recipe), folder, run.RunOptions(checkpoint_every=1))
 
 
+def main(recipe: str, folder: str, moments: list[str]) -> None:
+    """Fork a process for each moment, which saves importing PyTorch again; a single moment needs no fork."""
+    torch.set_num_threads(1)
+    if len(moments) == 1:
+        train_until(moments[0], recipe, Path(folder) / "0")
+        return
+    for number, moment in enumerate(moments):
+        child = os.fork()
+        if child == 0:
+            train_until(moment, recipe, Path(folder) / str(number))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, flush=True)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -28,10 +28,13 @@ def train(
     recipe: Annotated[
         str, typer.Argument(help="A recipe file (TOML), or one of the paper's families, such as FEAFTG15.")
     ],
-    output: OutputOption,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the run; a stopped run is continued.")
+    ] = None,
     data_folder: DataFolderOption = None,
     device: DeviceOption = "cpu",
     tf32: Tf32Option = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the recipe as TOML and leave.")] = False,
 ) -> None:
     """Train an ensemble by a recipe: stages in a chain, all members in one pass, resumable at any moment."""
     from paraisite.cli.progress import training_progress
@@ -40,6 +43,11 @@ def train(
     from paraisite.training.run import train as run
 
     chosen = family_recipe(recipe) if recipe in FAMILIES else Recipe.from_toml(recipe)
+    if show:
+        typer.echo(chosen.to_toml(), nl=False)
+        return
+    if output is None:
+        raise typer.BadParameter("give the folder of the run.", param_hint="--output")
     console = Console()
     with training_progress(Console(stderr=True)) as report:
         run(chosen, output, RunOptions(data_folder, device=device, tf32=tf32, report=report))

@@ -77,7 +77,8 @@ def cached_graphs(crystals: Sequence[Crystal], settings: GraphSettings = DEFAULT
 def _read(path: Path) -> BuiltGraphs:
     with np.load(path, allow_pickle=False) as content:
         failures = [
-            (int(index), StructureError(message, code=code)) for index, code, message in json.loads(str(content["failures"]))
+            (int(index), StructureError(message, code=code))
+            for index, code, message in json.loads(str(content["failures"]))
         ]
         store = GraphStore(**{name[6:]: content[name] for name in content.files if name.startswith("store_")})
         return BuiltGraphs(store, content["kept"], failures, int(content["n_pairs"]))

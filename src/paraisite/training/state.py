@@ -102,7 +102,7 @@ class TrainingState:
             raise RunError(
                 f"The checkpoint {path} cannot be read: {error}; delete it to begin the stage anew."
             ) from error
-        if metadata.get("digest") != digest or metadata.get("metrics") != json.dumps(METRICS):
+        if metadata is None or metadata.get("digest") != digest or metadata.get("metrics") != json.dumps(METRICS):
             raise RunError(
                 f"The checkpoint {path} belongs to another recipe, data set or version; choose another run folder, or "
                 "delete it to begin the stage anew."
