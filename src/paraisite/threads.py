@@ -10,8 +10,8 @@ import torch
 
 @contextmanager
 def torch_settings(threads: int) -> Iterator[None]:
-    """Run a block with denormals flushed and a number of CPU threads, and put the threads back afterwards."""
-    before = torch.get_num_threads()
+    """Run a block with denormals flushed and a number of CPU threads, and put both back afterwards."""
+    before, flushed = torch.get_num_threads(), _flushes_denormals()
     # Denormal numbers in decayed Adam moments slow a CPU several times.
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
@@ -19,3 +19,9 @@ def torch_settings(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+        torch.set_flush_denormal(flushed)
+
+
+def _flushes_denormals() -> bool:
+    """Whether this thread flushes denormals; PyTorch can set it but not tell."""
+    return float(torch.tensor(1e-40) * 1.0) == 0.0

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_crystals import crystals, make, rocksalt
 
+from paraisite.datasets.tables import load_hh143, load_togo15
 from paraisite.graphs import build
 from paraisite.graphs.build import build_graphs, build_store
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS, GraphSettings
@@ -111,3 +112,12 @@ def test_empty_store() -> None:
 def test_store_of_failures_only_is_empty() -> None:
     built = build_graphs([make([55], 9 * np.eye(3), [[0, 0, 0]])])
     assert (len(built.store), len(built.failures)) == (0, 1)
+
+
+def test_a_graph_does_not_depend_on_the_crystals_built_with_it() -> None:
+    crystals = load_hh143()[:6] + load_togo15()[60:66]
+    together = build_store(crystals)
+    for position, crystal in enumerate(crystals):
+        alone = build_store([crystal]).collate(np.array([0]))
+        among = together.collate(np.array([position]))
+        assert_same_arrays(alone, among)

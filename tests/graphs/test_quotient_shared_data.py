@@ -23,8 +23,8 @@ PLAIN = GraphSettings(tolerance_angstrom=0)
 EXACT = GraphSettings(tolerance_angstrom=1e-9)
 MERGED = 1e-4
 """Of a standardised output: what merging distances within 1e-3 Å may cost; about 4e-6 is usual."""
-ROUNDING = 1e-5
-"""Of a standardised output: float32 sums of some hundred terms, taken in another order, through about 20 layers."""
+ROUNDING = 5e-6
+"""Of a standardised output: float32 sums of some hundred terms, taken in another order; 2.4e-6 is the most."""
 SAMPLE_STEP = 10
 SETS = ("togo15", "hh143", "aflow_agl", "aflow_unlabelled", "mp_scan")
 BATCH = 32
@@ -67,7 +67,7 @@ def check(name: str, crystals: Sequence[Crystal], model: FormationEnergyMEGNet, 
     assert result["merged"] <= MERGED
     assert result["exact"] <= ROUNDING
     if name == "aflow_agl":
-        # Over the whole set 8.5 and 3.0; this sample has 10.2 and 3.2.
+        # Over the whole set 9.6 and 3.2; every 10th crystal has 10.2 and 3.2.
         assert result["edges"] >= 8
         assert result["atoms"] >= 2.9
 

@@ -87,7 +87,7 @@ def test_graph_settings_of_the_card_are_kept(model: ParAIsite, tmp_path: Path) -
 
 
 def test_half_precision(model: ParAIsite, tmp_path: Path) -> None:
-    save_model(model, tmp_path, {}, half=True)
+    save_model(model, tmp_path, {}, packed=True)
     stored, loaded = load_file(tmp_path / WEIGHTS_NAME), load_model(tmp_path).state_dict()
     for name, value in model.state_dict().items():
         assert loaded[name].dtype == torch.float32, name

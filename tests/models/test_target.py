@@ -72,3 +72,14 @@ def test_round_trip(kappa: float) -> None:
 
 def test_scale_is_part_of_the_state() -> None:
     assert set(TargetTransform(2).state_dict()) == {"mean", "standard_deviation"}
+
+
+def test_a_wild_standardised_value_stays_finite_in_value_and_gradient() -> None:
+    transform = TargetTransform(1)
+    wild = torch.tensor([[1e3, 0.5]], requires_grad=True)
+    kappa = transform.inverse(wild)
+    # The wild value is masked out of the loss, as a validation crystal is.
+    (kappa * torch.tensor([[False, True]])).sum().backward()
+    assert torch.isfinite(kappa).all()
+    assert wild.grad is not None
+    assert torch.isfinite(wild.grad).all()

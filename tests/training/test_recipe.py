@@ -29,6 +29,7 @@ OTHER_STAGE: dict[str, Any] = {
     "selection": "inner",
     "inner_fraction": 0.25,
     "validate_every": 2,
+    "kappa_column": "ltc",
 }
 OTHER_RECIPE: dict[str, Any] = {
     "name": "changed",

@@ -115,8 +115,8 @@ def with_snapshots(recipe: Recipe) -> tuple[TrainingState, Snapshots]:
 
 @pytest.mark.parametrize(("selection", "every"), [("validation", 1), ("inner", 1), ("validation", 3)])
 def test_best_epoch_of_each_member_is_restored(data: str, selection: str, every: int) -> None:
-    # So large a learning rate that the errors go up and down and the best epoch is not always the last.
-    stage = tiny_stage(data, epochs=8, learning_rate=2e-2, selection=selection, validate_every=every)
+    # So large a learning rate that the errors go up and down, and the best epoch is not always the last.
+    stage = tiny_stage(data, epochs=8, learning_rate=5e-3, selection=selection, validate_every=every)
     state, snapshots = with_snapshots(tiny_recipe(data, stages=(stage,), runs=(1, 2, 3)))
     errors = torch.stack(state.history)[:, :, METRICS.index("selection_mape")].numpy()
     best = np.nanargmin(errors, axis=0)
@@ -152,7 +152,7 @@ def still(stage: StageRecipe) -> StageRecipe:
 
 
 def test_stage_begins_with_the_selected_weights_of_the_one_before(data: str, tmp_path: Path) -> None:
-    first = tiny_stage(data, epochs=8, learning_rate=2e-2)
+    first = tiny_stage(data, epochs=8, learning_rate=5e-3)
     train(tiny_recipe(data, stages=(first, still(first))), tmp_path)
     before, after = (parameters_of(load_model(tmp_path / name / "model")) for name in ("first", "second"))
     for name, value in before.items():

@@ -123,11 +123,12 @@ def _refine_colours(plain: PlainGraphs, distance_class: np.ndarray) -> np.ndarra
     n_atoms = len(plain.element)
     first_edge = np.flatnonzero(np.diff(plain.destination, prepend=-1))
     has_edges = plain.destination[first_edge]
-    edge_part = _mix(distance_class.astype(np.uint64))
+    edge_part = _mix(_inside_crystal(distance_class, plain.crystal[plain.destination]))
     colour = _rank(plain.crystal, plain.element)
     n_colours = int(colour.max()) + 1
     while True:
-        message = _mix(edge_part + _mix(colour[plain.source].astype(np.uint64) + np.uint64(1 << 40)))
+        neighbour = _inside_crystal(colour, plain.crystal)[plain.source]
+        message = _mix(edge_part + _mix(neighbour + np.uint64(1 << 40)))
         received = np.zeros(n_atoms, dtype=np.uint64)
         if len(first_edge):
             # A wrapping sum of 64-bit hashes: equal for equal multisets, in any order.
@@ -146,6 +147,16 @@ def _rank(major: np.ndarray, minor: np.ndarray) -> np.ndarray:
     result = np.empty(len(order), dtype=np.int64)
     result[order] = np.cumsum(changed)
     return result
+
+
+def _inside_crystal(number: np.ndarray, crystal: np.ndarray) -> np.ndarray:
+    """Numbers counted from each crystal's smallest, [n] uint64: a graph must not depend on the others in its block."""
+    if len(number) == 0:
+        return number.astype(np.uint64)
+    first = np.flatnonzero(np.diff(crystal, prepend=-1))
+    smallest = np.minimum.reduceat(number, first)
+    inside: np.ndarray = number - np.repeat(smallest, np.diff(first, append=len(number)))
+    return inside.astype(np.uint64)
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -18,26 +19,36 @@ from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
 from paraisite.models.megnet import MEGNetSettings
 from paraisite.models.names import DEFAULT_MODEL
+from paraisite.models.packing import pack, unpack
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.threads import torch_settings
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
 MODEL_FORMAT = 1
 
 
-def save_model(model: ParAIsite, folder: str | Path, card: dict[str, Any], *, half: bool = False) -> None:
+def save_model(
+    model: ParAIsite,
+    folder: str | Path,
+    card: dict[str, Any],
+    *,
+    packed: bool = False,
+    sixteen_bits: Collection[str] = (),
+) -> None:
     """Write a model folder.
 
     Args:
         model: The ensemble.
         folder: Folder to make or to write into.
         card: What the model is, in plain values; the architecture is added.
-        half: Keep the weights in 16 bits; the target scale stays in 32.
+        packed: Keep the weights in 16 to 24 bits instead of 32; see `paraisite.models.packing`.
+        sixteen_bits: Names of packed weights that are kept in 16 bits.
     """
     folder = Path(folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    if half:
-        state = {name: value if name.startswith("target.") else value.half() for name, value in state.items()}
+    if packed:
+        state = pack(state, sixteen_bits)
     content = {
         "format": MODEL_FORMAT,
         **card,
@@ -115,8 +126,9 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: torch.device | str = "c
     folder = find_model(name)
     model = _empty_model(read_card(folder), folder)
     try:
-        state = load_file(folder / WEIGHTS_NAME)
-        model.load_state_dict({key: value.float() for key, value in state.items()}, strict=True)
+        # A second thread gains nothing here, and on a busy machine waits for its turn thousands of times.
+        with torch_settings(1):
+            model.load_state_dict(unpack(load_file(folder / WEIGHTS_NAME)), strict=True)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
     except RuntimeError as error:

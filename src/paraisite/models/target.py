@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 LN_10 = 2.302585092994046
+MAX_LOGARITHM = 30.0
+"""A wild member is held here: beyond, κ overflows, and one crystal that it only validates would make its weights NaN."""
 
 
 class TargetTransform(nn.Module):
@@ -45,4 +47,4 @@ class TargetTransform(nn.Module):
     def inverse(self, standardised: Tensor) -> Tensor:
         """Map standardised values, [n_members, n], to κ in W/(m K); a value below log10(1) gives a κ below 0."""
         logarithm = standardised * self.standard_deviation.unsqueeze(-1) + self.mean.unsqueeze(-1)
-        return torch.expm1(logarithm * LN_10)
+        return torch.expm1(logarithm.clamp(max=MAX_LOGARITHM) * LN_10)

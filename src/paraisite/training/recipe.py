@@ -61,7 +61,7 @@ class StageRecipe:
             "learning_rate": 0 < self.learning_rate < 1,
             "learning_rate_floor": 0 <= self.learning_rate_floor <= self.learning_rate,
             "cosine_epochs": self.cosine_epochs >= 1,
-            "adam_epsilon": self.adam_epsilon > 0,
+            "adam_epsilon": 0 < self.adam_epsilon < 1,
             "train_fraction": 0 < self.train_fraction < 1,
             "selection": self.selection in get_args(Selection),
             "inner_fraction": 0 < self.inner_fraction < 1,
@@ -111,10 +111,10 @@ class Recipe:
 
     def to_toml(self) -> str:
         """Write the recipe as TOML, every value stated."""
-        lines = [f"{key} = {json.dumps(value)}" for key, value in asdict(self).items() if key != "stages"]
+        lines = [f"{key} = {_toml(value)}" for key, value in asdict(self).items() if key != "stages"]
         for stage in self.stages:
             lines += ["", "[[stages]]"]
-            lines += [f"{key} = {json.dumps(value)}" for key, value in asdict(stage).items()]
+            lines += [f"{key} = {_toml(value)}" for key, value in asdict(stage).items()]
         return "\n".join(lines) + "\n"
 
     @classmethod
@@ -146,6 +146,11 @@ class Recipe:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"The recipe {path} is not a TOML file: {error}.") from error
         return cls.from_dict(content, str(path))
+
+
+def _toml(value: Any) -> str:
+    """A plain value as TOML, which differs from JSON in a string's characters beyond the basic plane and in DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _from_dict(cls: Any, content: dict[str, Any], where: str) -> Any:

@@ -145,21 +145,23 @@ def prepare_data(data: DataSet) -> tuple[DataSet, GraphStore]:
 
 def make_splits(recipe: Recipe, stage: StageRecipe, data: DataSet) -> Splits:
     """Make a stage's splits: the published ones, and an inner part where the recipe selects by one."""
-    if min(int(stage.train_fraction * size) for size in data.part_sizes) < 1 or len(data.crystals) < 2:
+    splits = published_splits(data.part_sizes, recipe.runs, stage.train_fraction)
+    parts_are_trained_on = min(int(stage.train_fraction * size) for size in data.part_sizes) >= 1
+    if stage.selection == "inner" and parts_are_trained_on:
+        splits = inner_splits(splits, recipe.runs, stage.inner_fraction)
+    if not (parts_are_trained_on and splits.train.any(axis=1).all() and splits.validation.any(axis=1).all()):
         raise RecipeError(f"{data.name} has {len(data.crystals)} crystals, too few to split for stage {stage.name!r}.")
-    outer = published_splits(data.part_sizes, recipe.runs, stage.train_fraction)
-    if stage.selection == "inner":
-        return inner_splits(outer, recipe.runs, stage.inner_fraction)
-    return outer
+    return splits
 
 
 def _prepare_folder(recipe: Recipe, folder: Path) -> None:
     path = folder / "recipe.toml"
+    for left_over in folder.rglob(".*.part"):
+        left_over.unlink()  # of a run that was killed while it wrote
     if path.exists():
         if Recipe.from_toml(path) != recipe:
             raise RunError(f"{folder} holds a run of another recipe; choose another folder or delete it.")
         return
-    write_text_atomic(path, recipe.to_toml())
     environment = {
         "paraisite": __version__,
         "python": platform.python_version(),
@@ -169,6 +171,7 @@ def _prepare_folder(recipe: Recipe, folder: Path) -> None:
         "system": platform.system(),
     }
     write_text_atomic(folder / "environment.json", json.dumps(environment, indent=2) + "\n")
+    write_text_atomic(path, recipe.to_toml())
 
 
 def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, options: RunOptions) -> None:
