@@ -29,7 +29,8 @@ def training(result: Result) -> list[str]:
         ours, peer = batch["ours"], batch["peer"]
         rows.append([
             batch["batch_size"], f"{number(batch['ours_seconds'])} s", f"{number(batch['peer_seconds'])} s",
-            f"**{number(batch['ratio'])}×**", f"{number(batch['ratio_if_peer_used_every_core'])}×",
+            f"**{number(batch['ratio'])}×**", f"{number(batch['peer_train_part_seconds'])} s",
+            f"{number(batch['ratio_train_part'])}×", f"{number(batch['ratio_if_peer_used_every_core'])}×",
             f"{ours['peak_mib']:.0f} MiB", f"{peer['peak_mib']:.0f} MiB",
         ])  # fmt: skip
         members = batch["peer_scaled_from_members"]
@@ -42,13 +43,18 @@ def training(result: Result) -> list[str]:
             f"{peer['nodes']}. A validation of all crystals by all members takes ParAIsite "
             f"{number(ours['validation_seconds'])} s more."
         )
-    crystals, member = result["batches"][0]["ours"]["crystals"], result["batches"][0]["peer"]["crystals_of_member"]
-    head = ["batch", "ParAIsite", "MatGL", "ratio", "ratio if MatGL used every core", "peak, ParAIsite", "peak, MatGL"]
+    crystals = result["batches"][0]["ours"]["crystals"]
+    member = result["batches"][0]["peer_train_part"]["crystals_of_member"]
+    head = [
+        "batch", "ParAIsite", "MatGL", "ratio", f"MatGL on {member}", f"ratio on {member}", "ratio if MatGL used every core",
+        "peak, ParAIsite", "peak, MatGL",
+    ]  # fmt: skip
     intro = (
-        f"{crystals} AFLOW crystals; each member trains on {member} of them. Ready-made graphs, the same loss, Adam. "
-        "ParAIsite passes every crystal through all members and masks the loss, so that its epoch also yields the "
-        "predictions of the validation crystals. MatGL's members are trained one after the other, each on its own crystals, "
-        "by a plain loop. Its network is the smaller one (it has no perceptron at the end), which is to its advantage."
+        f"One epoch over the same {crystals} AFLOW crystals with ready-made graphs, the same loss, Adam. ParAIsite passes "
+        f"every crystal forward and back through all members; {member} count in a member's loss, the others are its "
+        f"validation predictions. MatGL's members are trained one after the other by a plain loop, on all {crystals} crystals; "
+        f"the columns 'on {member}' are for its own training part alone, without any prediction of the others. MatGL's batches "
+        "are made by its own code. Its network is the smaller one (it has no perceptron at the end), which is to its advantage."
     )
     bound = (
         "The column before the peaks is a bound, not a measurement: as if one MatGL process a core, with one thread each, "
