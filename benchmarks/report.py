@@ -51,10 +51,10 @@ def training(result: Result) -> list[str]:
     ]  # fmt: skip
     intro = (
         f"One epoch over the same {crystals} AFLOW crystals with ready-made graphs, the same loss, Adam. ParAIsite passes "
-        f"every crystal forward and back through all members; {member} count in a member's loss, the others are its "
-        f"validation predictions. MatGL's members are trained one after the other by a plain loop, on all {crystals} crystals; "
-        f"the columns 'on {member}' are for its own training part alone, without any prediction of the others. MatGL's batches "
-        "are made by its own code. Its network is the smaller one (it has no perceptron at the end), which is to its advantage."
+        f"every crystal forward and back through all members; {member} count in the loss of a member, the others are its "
+        f"validation predictions. MatGL's members are trained one after the other by a plain loop, on all {crystals}; "
+        f"the columns 'on {member}' are for its training part alone, without predictions of the others. MatGL's batches "
+        "are made by its own code. Its network is the smaller one (no perceptron at the end), which is to its advantage."
     )
     bound = (
         "The column before the peaks is a bound, not a measurement: as if one MatGL process a core, with one thread each, "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from paraisite.errors import ParaisiteError, StructureError
 from paraisite.models.batch import GraphBatch
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
+CPU_BATCH = 64
+"""Graphs that pass through the model together on a CPU: their features stay in a core's cache."""
 WORKER_FILES = 200
 WORKER_BYTES = 1_000_000
 """Fewer and smaller files are read in this process: starting another takes longer."""
@@ -59,6 +62,7 @@ class Predictor:
         self.model = load_model(folder, device)
         self._device = device
         self._threads = threads
+        self._batch = CPU_BATCH if device == "cpu" else CHUNK_CRYSTALS
 
     @property
     def columns(self) -> list[str]:
@@ -71,10 +75,15 @@ class Predictor:
         if n_graphs == 0:
             kappa = np.zeros((self.model.settings.n_members, 0))
         else:
-            with torch_settings(self._threads), torch.no_grad():
-                batch = GraphBatch.from_arrays(chunk.store.collate(np.arange(n_graphs)), self._device)
-                kappa = self.model.predict_kappa(batch).double().cpu().numpy()
+            with torch_settings(self._threads), torch.inference_mode():
+                parts = [self._predict_graphs(chunk, start) for start in range(0, n_graphs, self._batch)]
+                kappa = torch.cat(parts, dim=1).double().cpu().numpy()
         return make_table(chunk.rows, chunk.predicted, kappa)
+
+    def _predict_graphs(self, chunk: Prepared, start: int) -> Tensor:
+        """κ of the graphs from `start` on, a batch of them."""
+        indices = np.arange(start, min(start + self._batch, len(chunk.store)))
+        return self.model.predict_kappa(GraphBatch.from_arrays(chunk.store.collate(indices), self._device))
 
     def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
         """Predict crystals given as objects.
@@ -115,8 +124,12 @@ class Predictor:
         if wanted <= 1:
             yield from prepare_paths(paths, self.settings)
             return
+        # This process reads the first files itself, while the others start.
+        head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
         with WorkerPool(wanted - 1, self.settings) as pool:
-            yield from pool.prepare(paths)
+            rest = pool.prepare(paths[head:])
+            yield from prepare_paths(paths[:head], self.settings)
+            yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=self.columns)

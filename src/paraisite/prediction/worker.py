@@ -49,7 +49,7 @@ class WorkerPool:
             worker.kill()
 
     def prepare(self, paths: Sequence[str | Path]) -> Iterator[Prepared]:
-        """Read structure files and build their graphs, as `prepare_paths` does.
+        """Read structure files and build their graphs, as `prepare_paths` does; the workers begin at once.
 
         Raises:
             ParaisiteError: A worker was killed from outside, for example for want of memory.
@@ -63,6 +63,9 @@ class WorkerPool:
                 if tasks:
                     _send(worker.stdin, tasks.popleft())
                     running.append(worker)
+        return self._collect(tasks, running)
+
+    def _collect(self, tasks: deque[list[str]], running: deque[subprocess.Popen[bytes]]) -> Iterator[Prepared]:
         while running:
             worker = running.popleft()
             while (chunk := _receive(worker)) is not None:
