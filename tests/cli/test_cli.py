@@ -157,7 +157,7 @@ def test_finetune_then_predict_and_evaluate(tmp_path: Path, capsys: pytest.Captu
     output = capsys.readouterr()
     assert "held_out" in output.out
     assert "κ must be a number above 0" in output.err
-    model = str(tmp_path / "run" / "finetune" / "model")
+    model = run
     assert main(["predict", str(cif(tmp_path / "CsCl.cif")), "--model", model]) == 0
     code = main(["evaluate", data, "--model", model, "--kappa-column", "my_kappa", "--csv", str(tmp_path / "e.csv")])
     assert code == 3, "one crystal was left out"

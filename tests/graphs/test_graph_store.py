@@ -121,3 +121,14 @@ def test_a_graph_does_not_depend_on_the_crystals_built_with_it() -> None:
         alone = build_store([crystal]).collate(np.array([0]))
         among = together.collate(np.array([position]))
         assert_same_arrays(alone, among)
+
+
+@pytest.mark.parametrize(("max_graphs", "max_edges"), [(1, 10), (3, 10_000), (100, 1), (100, 40), (100, 10_000)])
+def test_batches_cover_the_store_in_order_within_their_limits(max_graphs: int, max_edges: int) -> None:
+    store = build_store(load_hh143()[:10] + load_togo15()[60:66])
+    batches = list(store.batches(max_graphs, max_edges))
+    np.testing.assert_array_equal(np.concatenate(batches), np.arange(len(store)))
+    edges = np.diff(store.edge_pointer)
+    for batch in batches:
+        assert len(batch) <= max_graphs
+        assert len(batch) == 1 or edges[batch].sum() <= max_edges

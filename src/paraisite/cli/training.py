@@ -85,7 +85,7 @@ def finetune(
     left_out = json.loads((output / STAGE_NAME / "splits.json").read_text(encoding="utf-8"))["left_out"]
     for failure in left_out:
         Console(stderr=True, soft_wrap=True).print(f"Left out: {failure['message']}", markup=False)
-    console.print(f"Model: {output / STAGE_NAME / 'model'} (give it to predict with --model)")
+    console.print(f"Model: {output / STAGE_NAME / 'model'} (predict with --model {output})")
 
 
 def demo(

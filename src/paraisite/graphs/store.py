@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -77,6 +78,23 @@ class GraphStore:
     def n_edges(self) -> int:
         """Number of edges of all graphs."""
         return int(self.edge_pointer[-1])
+
+    def batches(self, max_graphs: int, max_edges: int) -> Iterator[np.ndarray]:
+        """Cut the store into batches in order.
+
+        Args:
+            max_graphs: Graphs of a batch at most.
+            max_edges: Edges of a batch at most; a graph with more is a batch of its own.
+
+        Yields:
+            Indices for `collate`.
+        """
+        start = 0
+        while start < len(self):
+            within = int(np.searchsorted(self.edge_pointer, self.edge_pointer[start] + max_edges, side="right")) - 1
+            stop = min(max(within, start + 1), start + max_graphs)
+            yield np.arange(start, stop)
+            start = stop
 
     def collate(self, indices: np.ndarray) -> GraphArrays:
         """Gather graphs into one batch.

@@ -22,8 +22,7 @@ class GraphBatch:
         source: [n_edges] int64.
         destination: [n_edges] int64, ascending.
         edge_graph: [n_edges] int64, ascending.
-        distance: Distinct distances of the batch in Å, [n_distances] float.
-        edge_distance: Distance of each edge, an index into `distance`, [n_edges] int64.
+        distance: Å, [n_edges] float.
         edge_in_weight: [n_edges] float, sums to 1 over a destination node.
         edge_weight: [n_edges] float, sums to 1 over a graph.
         n_graphs: Number of graphs.
@@ -37,7 +36,6 @@ class GraphBatch:
     destination: Tensor
     edge_graph: Tensor
     distance: Tensor
-    edge_distance: Tensor
     edge_in_weight: Tensor
     edge_weight: Tensor
     n_graphs: int
@@ -68,8 +66,6 @@ class GraphBatch:
         edge_weight = real(arrays.edge_weight)
         node_edge_weight = torch.zeros(len(node_graph), device=device, dtype=dtype)
         node_edge_weight.index_add_(0, destination, edge_weight)
-        # An edge and its reverse, at least, share their distance, so the edge encoder has half the work.
-        distance, edge_distance = torch.unique(real(arrays.distance), return_inverse=True)
         return cls(
             element=index(arrays.element),
             node_graph=node_graph,
@@ -78,8 +74,7 @@ class GraphBatch:
             source=index(arrays.source),
             destination=destination,
             edge_graph=node_graph[destination],
-            distance=distance,
-            edge_distance=edge_distance,
+            distance=real(arrays.distance),
             edge_in_weight=real(arrays.edge_in_weight),
             edge_weight=edge_weight,
             n_graphs=arrays.n_graphs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Collection
 from dataclasses import asdict
 from importlib.resources import files
@@ -71,7 +72,7 @@ def find_model(name: str | Path = DEFAULT_MODEL) -> Path:
     """Find a model's folder.
 
     Args:
-        name: Name of a shipped model in any case, or the path of a model folder.
+        name: Name of a shipped model in any case, the path of a model folder, or that of a finished run.
 
     Raises:
         ModelFileError: Neither exists.
@@ -80,12 +81,22 @@ def find_model(name: str | Path = DEFAULT_MODEL) -> Path:
     by_name = {key.lower(): path for key, path in shipped.items()}
     if str(name).lower() in by_name:
         return by_name[str(name).lower()]
-    if (Path(name) / CARD_NAME).is_file():
-        return Path(name)
+    for folder in (Path(name), _model_of_run(Path(name))):
+        if (folder / CARD_NAME).is_file():
+            return folder
     raise ModelFileError(
         f"There is no model {str(name)!r}: give one of the shipped models ({', '.join(shipped) or 'none'}) or a folder "
         f"that holds {WEIGHTS_NAME} and {CARD_NAME}."
     )
+
+
+def _model_of_run(folder: Path) -> Path:
+    """Where a training run keeps the model of its last stage; the folder itself where it is no run."""
+    try:
+        stages = tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))["stages"]
+        return folder / str(stages[-1]["name"]) / "model"
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return folder
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:

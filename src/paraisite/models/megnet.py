@@ -196,7 +196,7 @@ class EnsembleMEGNet(nn.Module):
         settings = self.settings
         offset = batch.distance.unsqueeze(-1) - self.centres
         gaussians = torch.exp(-settings.gaussian_width_per_angstrom2 * offset.square())
-        edge = self.edge_encoder(gaussians.unsqueeze(0)).index_select(1, batch.edge_distance)
+        edge = self.edge_encoder(gaussians.unsqueeze(0))
         node = self.node_encoder(self.embedding).index_select(1, batch.element)
         state = self.state_encoder(edge.new_zeros(1, 1, settings.n_state)).expand(-1, batch.n_graphs, -1)
         for block in self.blocks:

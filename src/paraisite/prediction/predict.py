@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from paraisite.errors import ParaisiteError, StructureError
 from paraisite.models.batch import GraphBatch
@@ -29,8 +28,11 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
-CPU_BATCH = 64
-"""Graphs that pass through the model together on a CPU: their features stay in a core's cache."""
+CPU_EDGES = 1500
+"""Edges that pass through the model together on a CPU: their features stay in a core's cache."""
+GPU_EDGES = 500_000
+EDGES_WORTH_THREADS = 50
+"""Edges of a graph from which on the model, not the reading, takes the time, and may have all cores."""
 WORKER_FILES = 200
 WORKER_BYTES = 1_000_000
 """Fewer and smaller files are read in this process: starting another takes longer."""
@@ -44,13 +46,13 @@ class Predictor:
         settings: Graph settings that it was trained with.
     """
 
-    def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None) -> None:
         """Load a model.
 
         Args:
             model: Name of a shipped model, or a model folder.
             device: `cpu` or `cuda`.
-            threads: CPU threads of the model; on few cores, processes that read are worth more.
+            threads: CPU threads of the model; without it, one for small graphs, where more are slower, else one a core.
 
         Raises:
             ModelFileError: There is no such model, or it is damaged.
@@ -62,7 +64,7 @@ class Predictor:
         self.model = load_model(folder, device)
         self._device = device
         self._threads = threads
-        self._batch = CPU_BATCH if device == "cpu" else CHUNK_CRYSTALS
+        self._max_edges = CPU_EDGES if device == "cpu" else GPU_EDGES
 
     @property
     def columns(self) -> list[str]:
@@ -71,19 +73,14 @@ class Predictor:
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
-        n_graphs = len(chunk.store)
-        if n_graphs == 0:
-            kappa = np.zeros((self.model.settings.n_members, 0))
-        else:
-            with torch_settings(self._threads), torch.inference_mode():
-                parts = [self._predict_graphs(chunk, start) for start in range(0, n_graphs, self._batch)]
-                kappa = torch.cat(parts, dim=1).double().cpu().numpy()
+        with torch_settings(self._threads or _threads_for(chunk)), torch.inference_mode():
+            parts = [
+                self.model.predict_kappa(GraphBatch.from_arrays(chunk.store.collate(indices), self._device))
+                for indices in chunk.store.batches(CHUNK_CRYSTALS, self._max_edges)
+            ]
+        empty = np.zeros((self.model.settings.n_members, 0))
+        kappa = torch.cat(parts, dim=1).double().cpu().numpy() if parts else empty
         return make_table(chunk.rows, chunk.predicted, kappa)
-
-    def _predict_graphs(self, chunk: Prepared, start: int) -> Tensor:
-        """κ of the graphs from `start` on, a batch of them."""
-        indices = np.arange(start, min(start + self._batch, len(chunk.store)))
-        return self.model.predict_kappa(GraphBatch.from_arrays(chunk.store.collate(indices), self._device))
 
     def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
         """Predict crystals given as objects.
@@ -169,6 +166,11 @@ def _expand(paths: str | Path | Sequence[str | Path]) -> list[Path]:
         except (StructureError, OSError):
             expanded.append(path)  # the reader says what is wrong with it
     return expanded
+
+
+def _threads_for(chunk: Prepared) -> int:
+    large = chunk.store.n_edges > EDGES_WORTH_THREADS * len(chunk.store)
+    return (os.cpu_count() or 1) if large else 1
 
 
 def _worth_sharing(paths: list[Path]) -> bool:

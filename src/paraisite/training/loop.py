@@ -18,7 +18,8 @@ from paraisite.models.paraisite import ParAIsite
 from paraisite.training.recipe import StageRecipe
 from paraisite.training.state import METRICS, TrainingState
 
-EVALUATION_BATCH = 256
+EVALUATION_GRAPHS, EVALUATION_EDGES = 256, 4000
+"""Size of a batch of validation: a member's features of it stay in a core's cache."""
 PUBLISHED_AFLOW_SCALE = (0.73215, 0.37621)
 """Mean and standard deviation of log10(κ + 1) over the published AFLOW set: the scale that the published step 3 kept."""
 
@@ -72,12 +73,8 @@ def predict_store(model: ParAIsite, store: GraphStore) -> Tensor:
     device = next(model.parameters()).device
     with torch.no_grad():
         parts = [
-            model(
-                GraphBatch.from_arrays(
-                    store.collate(np.arange(start, min(start + EVALUATION_BATCH, len(store)))), device
-                )
-            )
-            for start in range(0, len(store), EVALUATION_BATCH)
+            model(GraphBatch.from_arrays(store.collate(indices), device))
+            for indices in store.batches(EVALUATION_GRAPHS, EVALUATION_EDGES)
         ]
     return torch.cat(parts, dim=1)
 
