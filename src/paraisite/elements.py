@@ -17,3 +17,14 @@ EMBEDDING_INDEX: np.ndarray = np.full(len(chemical_symbols), -1, dtype=np.int64)
 EMBEDDING_INDEX[1:84] = np.arange(83)
 EMBEDDING_INDEX[89:95] = np.arange(83, 89)
 EMBEDDING_INDEX.setflags(write=False)
+
+_PAULING = (
+    2.20, 9.0, 0.98, 1.57, 2.04, 2.55, 3.04, 3.44, 3.98, 9.0, 0.93, 1.31, 1.61, 1.90, 2.19, 2.58, 3.16, 9.0, 0.82, 1.00,
+    1.36, 1.54, 1.63, 1.66, 1.55, 1.83, 1.88, 1.91, 1.90, 1.65, 1.81, 2.01, 2.18, 2.55, 2.96, 3.00, 0.82, 0.95, 1.22, 1.33,
+    1.6, 2.16, 1.9, 2.2, 2.28, 2.20, 1.93, 1.69, 1.78, 1.96, 2.05, 2.1, 2.66, 2.6, 0.79, 0.89, 1.10, 1.12, 1.13, 1.14,
+    1.13, 1.17, 1.2, 1.2, 1.1, 1.22, 1.23, 1.24, 1.25, 1.1, 1.27, 1.3, 1.5, 2.36, 1.9, 2.2, 2.20, 2.28, 2.54, 2.00,
+    1.62, 2.33, 2.02, 2.0, 2.2, 2.2, 0.7, 0.9, 1.1, 1.3, 1.5, 1.38, 1.36, 1.28,
+)  # fmt: skip
+
+PAULING_ELECTRONEGATIVITY: dict[str, float] = dict(zip(chemical_symbols[1:], _PAULING, strict=False))
+"""Pauling electronegativity by symbol, H to Pu; 9 where none is defined. Formulas are written in this order."""

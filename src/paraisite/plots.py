@@ -66,17 +66,17 @@ def parity_plot(table: pd.DataFrame, path: str | Path, title: str) -> None:
 
 def _label_worst(axes: Axes, table: pd.DataFrame) -> None:
     error = pd.Series(np.abs(np.log(table["kappa_mean"] / table["kappa"])), index=table.index)
-    for index in error.nlargest(LABELLED_WORST).index:
-        row = table.loc[index]
-        below = row["kappa_mean"] < row["kappa"]
+    worst = table.loc[error.nlargest(LABELLED_WORST).index].sort_values("kappa")
+    for position, row in enumerate(worst.to_dict("records")):
+        # Below and above in turn, so that neighbouring names do not cover each other.
         axes.annotate(
-            row["formula"], (row["kappa"], row["kappa_mean"]), xytext=(5, -9 if below else 5), textcoords="offset points",
-            fontsize=7, color="#444444",
+            row["formula"], (row["kappa"], row["kappa_mean"]), xytext=(4, (-10, 4)[position % 2]),
+            textcoords="offset points", fontsize=7, color="#444444",
         )  # fmt: skip
 
 
 def epochs_plot(curves: Mapping[str, pd.DataFrame], path: str | Path, recorded: Mapping[str, pd.DataFrame]) -> None:
-    """Draw the validation error by epoch, mean over the runs with their standard deviation, and write it as CSV.
+    """Draw the validation error by epoch, mean over the runs with the middle half of them, and write it as CSV.
 
     Args:
         curves: Errors by epoch of each family: columns `epoch`, `run`, `validation_mape`.
@@ -96,13 +96,17 @@ def epochs_plot(curves: Mapping[str, pd.DataFrame], path: str | Path, recorded: 
                 table["epoch"], table["mean"], color=STEP_COLOURS[name], lw=1.4, ls="-" if live else "--", label=label
             )
             if live:
-                low, high = (table["mean"] + sign * table["standard_deviation"] for sign in (-1, 1))
-                axes.fill_between(table["epoch"], low, high, color=STEP_COLOURS[name], alpha=0.15, lw=0)
-        axes.set(xlabel="epoch", ylabel="MAPE on the validation parts, true κ", ylim=(0, 1.4))
+                # Quartiles: a run that fails altogether would make a standard deviation as wide as the plot.
+                axes.fill_between(
+                    table["epoch"], table["quartile_1"], table["quartile_3"], color=STEP_COLOURS[name], alpha=0.15, lw=0
+                )
+        axes.set(xlabel="epoch", ylabel="MAPE on the validation parts, true κ", ylim=(0, 1.6))
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_title("Validation error on Togo15 by epoch, mean of 9 runs (band: standard deviation)")
-        axes.legend(loc="upper right", fontsize=8)
+        axes.set_title(
+            "Validation error on Togo15 by epoch: mean of the runs, band: the middle half of them", fontsize=9
+        )
+        axes.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
         figure.savefig(path)
     joined = {**recorded, **parts}
     frames = [joined[name].assign(family=name, recorded=name not in parts) for name in order]
@@ -110,7 +114,16 @@ def epochs_plot(curves: Mapping[str, pd.DataFrame], path: str | Path, recorded: 
 
 
 def summarise_epochs(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over the runs by epoch: columns `epoch`, `mean`, `standard_deviation`."""
+    """Mean, standard deviation and quartiles over the runs by epoch, epochs without a validation left out.
+
+    Returns:
+        Columns `epoch`, `mean`, `standard_deviation`, `quartile_1`, `quartile_3`.
+    """
     grouped = table.groupby("epoch")["validation_mape"]
-    summary = pd.DataFrame({"mean": grouped.mean(), "standard_deviation": grouped.std(ddof=0)})
+    summary = pd.DataFrame({
+        "mean": grouped.mean(),
+        "standard_deviation": grouped.std(ddof=0),
+        "quartile_1": grouped.quantile(0.25),
+        "quartile_3": grouped.quantile(0.75),
+    })  # fmt: skip
     return summary.dropna().reset_index()

@@ -73,14 +73,18 @@ def show_predictions(table: pd.DataFrame, console: Console) -> None:
     for name in ("n_atoms", "mean", "std", "median", "5 %", "95 %"):
         view.add_column(name, justify="right", no_wrap=True)
     view.add_column("status", no_wrap=True)
-    view.add_column("note", overflow="fold", max_width=60)
+    notes = []
     numbers = ["kappa_mean", "kappa_std", "kappa_median", "kappa_low", "kappa_high"]
     for row in table.head(SHOWN_ROWS).to_dict("records"):
         values = ["" if pd.isna(row[name]) else f"{row[name]:.3g}" for name in numbers]
         note = row["error"] or row.get("note") or ""
-        cells = [row["material_id"], row["formula"], str(row["n_atoms"] or ""), *values, row["status"], note]
+        if note:
+            notes.append(f"  {row['material_id']}: {note}")
+        cells = [row["material_id"], row["formula"], str(row["n_atoms"] or ""), *values, row["status"]]
         view.add_row(*(cell.replace("[", "\\[") for cell in cells))
     console.print(view)
+    for line in notes:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if len(table) > SHOWN_ROWS:
         console.print(f"… and {len(table) - SHOWN_ROWS} more rows; --csv FILE or --json FILE keeps them all.")
 

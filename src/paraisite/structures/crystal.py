@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
-from ase.formula import Formula
+
+from paraisite.elements import PAULING_ELECTRONEGATIVITY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,7 @@ class Crystal:
 
     @property
     def formula(self) -> str:
-        """Reduced formula, metals first, such as `BaSb2O6`."""
+        """Reduced formula by rising electronegativity, such as `BaSb2O6`."""
         return reduced_formula(self.numbers)
 
 
@@ -71,8 +72,9 @@ class ReadFailure:
 
 
 def reduced_formula(numbers: Iterable[int]) -> str:
-    """Reduced formula of a list of atomic numbers, metals first."""
+    """Reduced formula of a list of atomic numbers, by rising electronegativity."""
     values, counts = np.unique(np.asarray(numbers), return_counts=True)
     divisor = gcd(*(int(count) for count in counts))
     content = {chemical_symbols[value]: int(count) // divisor for value, count in zip(values, counts, strict=True)}
-    return str(Formula.from_dict(content).format("metal"))
+    order = sorted(content, key=lambda symbol: (PAULING_ELECTRONEGATIVITY.get(symbol, 9.0), symbol))
+    return "".join(symbol + (str(content[symbol]) if content[symbol] > 1 else "") for symbol in order)
