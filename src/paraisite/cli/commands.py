@@ -98,7 +98,7 @@ def evaluate(
     result = run(data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device)
     console = Console()
     show_errors(
-        result.errors, console, f"Errors of {model} on {result.data.name} ({len(result.data.crystals)} crystals)"
+        result.errors.T, console, f"Errors of {model} on {result.data.name} ({len(result.data.crystals)} crystals)"
     )
     if result.seen_in_training:
         console.print("The model was trained on these crystals: the errors say nothing about new ones (see its card).")

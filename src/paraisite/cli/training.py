@@ -120,6 +120,6 @@ def show_stage(folder: Path, console: Console) -> None:
         protocol: {name: f"{value['mean']:.3f} ± {value['standard_deviation']:.3f}" for name, value in metrics.items()}
         for protocol, metrics in content["summary"].items()
     }
-    table = pd.DataFrame.from_dict(rows, orient="index").fillna("–")
+    table = pd.DataFrame(rows).fillna("–")
     title = f"Stage {folder.name}: errors on the validation parts, mean ± standard deviation over the runs"
     show_errors(table, console, title)
