@@ -18,7 +18,7 @@ from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import DataSet, find_data_file, load_data_set, select
 from paraisite.datasets.splits import Splits, inner_splits, published_splits
 from paraisite.errors import RecipeError, RunError
-from paraisite.graphs.cache import cached_graphs
+from paraisite.graphs.cache import cached_graphs, content_key
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.models.files import load_model, save_model
@@ -249,10 +249,8 @@ _PARTS = ("train", "selection", "validation")
 
 def _digest(recipe: Recipe, position: int, data: DataSet) -> str:
     """Hash of recipe, stage and data, so that a checkpoint cannot be continued on other data."""
-    content = hashlib.sha256(f"{recipe.digest()} {position} ".encode())
-    for crystal in data.crystals:
-        for array in (crystal.numbers, crystal.cell, crystal.fractional):
-            content.update(np.ascontiguousarray(array).tobytes())
+    graphs = content_key(data.crystals, GraphSettings())
+    content = hashlib.sha256(f"{recipe.digest()} {position} {graphs} ".encode())
     content.update(data.kappa.tobytes())
     return content.hexdigest()
 
