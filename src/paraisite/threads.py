@@ -1,4 +1,4 @@
-"""CPU settings of PyTorch for a block of work."""
+"""Where PyTorch works: the device, and the CPU settings of a block of work."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from paraisite.errors import ParaisiteError
+
+
+def require_device(device: str) -> None:
+    """Refuse a CUDA device where there is none.
+
+    Raises:
+        ParaisiteError: `cuda` is asked for, and PyTorch finds no such device.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ParaisiteError("PyTorch finds no CUDA device on this machine; use the device cpu.")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from paraisite.errors import ParaisiteError, StructureError
+from paraisite.errors import StructureError
 from paraisite.models.batch import GraphBatch
 from paraisite.models.files import find_model, graph_settings, load_model
 from paraisite.models.names import DEFAULT_MODEL
@@ -22,7 +22,7 @@ from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.readers import structure_files
-from paraisite.threads import torch_settings
+from paraisite.threads import require_device, torch_settings
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -58,8 +58,7 @@ class Predictor:
             ModelFileError: There is no such model, or it is damaged.
         """
         folder = find_model(model)
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ParaisiteError("PyTorch finds no CUDA device on this machine; use the device cpu.")
+        require_device(device)
         self.settings = graph_settings(folder)
         self.model = load_model(folder, device)
         self._device = device

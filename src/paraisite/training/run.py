@@ -25,7 +25,7 @@ from paraisite.models.files import load_model, save_model
 from paraisite.models.formation_energy import load_formation_energy_megnet
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import ReadFailure
-from paraisite.threads import torch_settings
+from paraisite.threads import require_device, torch_settings
 from paraisite.training.loop import StageData, predict_store, train_stage
 from paraisite.training.recipe import Recipe, StageRecipe
 from paraisite.training.results import history_table, predictions_table, stage_errors
@@ -100,8 +100,7 @@ def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()
     """
     folder = Path(folder)
     _prepare_folder(recipe, folder)
-    if options.device.startswith("cuda") and not torch.cuda.is_available():
-        raise RunError("PyTorch finds no CUDA device on this machine; use --device cpu.")
+    require_device(options.device)
     torch.backends.cuda.matmul.allow_tf32 = options.tf32
     torch.backends.cudnn.allow_tf32 = options.tf32
     with torch_settings(recipe.threads):
@@ -113,19 +112,24 @@ def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()
 
 def initial_model(recipe: Recipe, data_folder: Path | None = None) -> ParAIsite:
     """Make the ensemble that a recipe starts from; member k draws its random weights from `[seed, run k]`."""
-    model = ParAIsite(ParAIsiteSettings(n_members=len(recipe.runs)))
+    settings = ParAIsiteSettings(n_members=len(recipe.runs))
+    if recipe.initial not in {"random", "formation_energy"}:
+        return _given_model(recipe, settings)
+    model = ParAIsite(settings)
     model.reset([int(np.random.SeedSequence([recipe.seed, run]).generate_state(1)[0]) for run in recipe.runs])
-    if recipe.initial == "random":
-        return model
     if recipe.initial == "formation_energy":
         weights = find_data_file(FORMATION_ENERGY_WEIGHTS, data_folder)
         body = load_formation_energy_megnet(weights).body
         with torch.no_grad():
             for name, value in body.named_parameters():
                 model.body.get_parameter(name).copy_(value.expand(len(recipe.runs), *value.shape[1:]))
-        return model
+    return model
+
+
+def _given_model(recipe: Recipe, settings: ParAIsiteSettings) -> ParAIsite:
+    """Load the model that a recipe names as its start; it must have as many members as the recipe has runs."""
     source = load_model(recipe.initial)
-    if source.settings != model.settings:
+    if source.settings != settings:
         raise RecipeError(
             f"The model {recipe.initial} has {source.settings.n_members} members, the recipe {len(recipe.runs)} runs; "
             "both must be the same."
@@ -181,9 +185,9 @@ def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, op
         return
     data, store = prepare_data(load_data_set(stage.data, options.data_folder, stage.kappa_column or None))
     splits = make_splits(recipe, stage, data)
-    kappa = torch.as_tensor(data.kappa, dtype=torch.float32)
+    stage_data = StageData(store, torch.as_tensor(data.kappa, dtype=torch.float32), splits)
     _write_splits(folder, recipe, data, splits)
-    model.target.fit(kappa, torch.as_tensor(splits.scale))
+    model.target.fit(stage_data.kappa, torch.as_tensor(splits.scale))
     optimizer = torch.optim.Adam(model.parameters(), lr=stage.learning_rate, eps=stage.adam_epsilon, fused=True)
     state = TrainingState.start(model, optimizer)
     checkpoint = folder / "checkpoint.safetensors"
@@ -201,8 +205,8 @@ def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, op
                 StageProgress(recipe.name, stage.name, state.epoch, stage.epochs, float(row[0]), float(row[2]))
             )
 
-    train_stage(state, StageData(store, kappa, splits), stage, [recipe.seed, position], after_epoch)
-    _finish_stage(recipe, stage, state, StageData(store, kappa, splits), data, folder=folder)
+    train_stage(state, stage_data, stage, [recipe.seed, position], after_epoch)
+    _finish_stage(recipe, stage, state, stage_data, data, folder=folder)
 
 
 def _finish_stage(
