@@ -18,8 +18,7 @@ from paraisite.graphs.settings import GraphSettings
 from paraisite.models.files import DEFAULT_MODEL, find_model, save_model
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.prediction.predict import predict_files
-from paraisite.training.loop import StageData, _train_epoch, epoch_batches
-from paraisite.training.recipe import StageRecipe
+from paraisite.training.loop import StageData, _train_epoch, epoch_batches, joint_batch_size
 from paraisite.training.state import TrainingState
 
 RUNS = tuple(range(1, 10))
@@ -47,8 +46,7 @@ def train_epoch(state: TrainingState, data: StageData, batch_size: int, epoch: i
         name: torch.as_tensor(getattr(data.splits, name), device=device)
         for name in ("train", "selection", "validation")
     }
-    stage = StageRecipe(name="benchmark", data="aflow_agl", batch_size=batch_size)
-    batches = epoch_batches(len(data.store), stage, [0], epoch)
+    batches = epoch_batches(len(data.store), joint_batch_size(data.splits, batch_size), [0], epoch)
     loss, _ = _train_epoch(state, data.store, data.kappa.to(device), masks, batches)
     return loss
 

@@ -30,6 +30,12 @@ OTHER_STAGE: dict[str, Any] = {
     "inner_fraction": 0.25,
     "validate_every": 2,
     "kappa_column": "ltc",
+    "split": "composition",
+    "train_size": 20,
+    "without": "togo15",
+    "trained": "head",
+    "loss": "compressed_mape",
+    "patience": 10,
 }
 OTHER_RECIPE: dict[str, Any] = {
     "name": "changed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraisite.datasets.catalogue import DataSet, load_data_set
-from paraisite.datasets.splits import Splits, inner_splits, published_splits, published_train_indices
-from paraisite.errors import RecipeError
+from paraisite.datasets.splits import (
+    Splits,
+    composition_splits,
+    inner_splits,
+    limit_training,
+    published_splits,
+    published_train_indices,
+)
+from paraisite.errors import DataError, RecipeError
 from paraisite.training.recipe import Recipe, StageRecipe
 from paraisite.training.run import make_splits
 
@@ -86,6 +94,70 @@ def test_split_of_a_run_does_not_depend_on_the_other_runs() -> None:
     alone = inner_splits(published_splits([95], (4,)), (4,), 0.2)
     for name in ("train", "selection", "validation", "scale"):
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(whole, name)[3], err_msg=name)
+
+
+def composition_data(name: str) -> tuple[DataSet, np.ndarray]:
+    data = load_data_set(name)
+    return data, np.array([crystal.formula for crystal in data.crystals])
+
+
+@pytest.mark.parametrize("name", ["togo15", "hh143", "mix"])
+def test_no_composition_is_on_both_sides(name: str) -> None:
+    data, formula = composition_data(name)
+    outer = composition_splits(list(formula), data.part_sizes, RUNS)
+    inner = inner_splits(outer, RUNS, 0.2, list(formula))
+    np.testing.assert_array_equal(outer.train, ~outer.validation)
+    np.testing.assert_array_equal(inner.train | inner.selection, outer.train)
+    for member in range(len(RUNS)):
+        parts = [set(formula[part[member]]) for part in (inner.train, inner.selection, outer.validation)]
+        assert all(parts)
+        assert not parts[0] & parts[1]
+        assert not (parts[0] | parts[1]) & parts[2]
+    # As large as the published training part, but for a composition that no longer fits.
+    largest = int(np.unique(formula, return_counts=True)[1].max())
+    for start, size in zip((0, data.part_sizes[0]), data.part_sizes, strict=False):
+        trained_on = outer.train[:, start : start + size].sum(axis=1)
+        assert (trained_on <= int(0.8 * size)).all()
+        assert (trained_on > int(0.8 * size) - largest).all()
+
+
+def test_random_splits_of_togo15_do_share_compositions() -> None:
+    # Why the splits by composition are there: zinc blende and wurtzite forms of one compound.
+    _, formula = composition_data("togo15")
+    splits = published_splits([95], RUNS)
+    for member in range(len(RUNS)):
+        assert set(formula[splits.train[member]]) & set(formula[splits.validation[member]])
+
+
+def test_composition_split_of_a_run_does_not_depend_on_the_other_runs() -> None:
+    data, formula = composition_data("togo15")
+    whole, alone = (composition_splits(list(formula), data.part_sizes, runs) for runs in (RUNS, (4,)))
+    np.testing.assert_array_equal(alone.train[0], whole.train[3])
+    assert len({row.tobytes() for row in whole.train}) == len(RUNS)
+
+
+def test_parts_that_share_a_composition_are_refused() -> None:
+    with pytest.raises(DataError, match="share a composition"):
+        composition_splits(["NaCl", "KCl", "NaCl", "LiF"], [2, 2], (1,))
+
+
+@pytest.mark.parametrize("sizes", [(5, 20, 60), (1, 76, 1000)])
+def test_limited_training_parts_are_nested(sizes: tuple[int, ...]) -> None:
+    outer = published_splits([95], RUNS)
+    parts = [limit_training(outer, RUNS, size) for size in sizes]
+    for size, splits in zip(sizes, parts, strict=True):
+        assert (splits.train.sum(axis=1) == min(size, 76)).all()
+        np.testing.assert_array_equal(splits.validation, outer.validation)
+        assert not (splits.scale & ~(splits.train | splits.validation)).any()
+    for smaller, larger in pairwise(parts):
+        assert not (smaller.train & ~larger.train).any()
+
+
+def test_a_limited_training_part_is_divided_for_the_inner_split() -> None:
+    splits = splits_of(load_data_set("togo15"), selection="inner", train_size=10)
+    assert splits.train.sum(axis=1).tolist() == [8, 8]
+    assert splits.selection.sum(axis=1).tolist() == [2, 2]
+    assert splits.scale.sum(axis=1).tolist() == [10, 10]
 
 
 def splits_of(data: DataSet, **stage: object) -> Splits:

@@ -12,8 +12,9 @@ import pytest
 import torch
 from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, two_stages, write_data
 
+from paraisite.datasets.splits import Splits
 from paraisite.models.files import load_model
-from paraisite.training.loop import StageData, epoch_batches, learning_rate, train_stage
+from paraisite.training.loop import StageData, epoch_batches, joint_batch_size, learning_rate, train_stage
 from paraisite.training.recipe import Recipe, StageRecipe
 from paraisite.training.run import RunOptions, train
 from paraisite.training.state import METRICS, TrainingState
@@ -57,20 +58,23 @@ def test_schedule_stays_at_its_floor() -> None:
 
 @pytest.mark.parametrize(("n_crystals", "batch_size"), [(1, 8), (95, 8), (95, 200), (4400, 64)])
 def test_batches_of_an_epoch_cover_every_crystal_once(n_crystals: int, batch_size: int) -> None:
-    stage = tiny_stage("togo15", batch_size=batch_size)
-    batches = epoch_batches(n_crystals, stage, SEED, 3)
+    batches = epoch_batches(n_crystals, batch_size, SEED, 3)
     assert np.sort(np.concatenate(batches)).tolist() == list(range(n_crystals))
-    # A batch holds batch_size crystals of a member's 80 % on average.
-    assert {len(batch) for batch in batches[:-1]} <= {round(batch_size / 0.8)}
-    assert 1 <= len(batches[-1]) <= round(batch_size / 0.8)
+    assert {len(batch) for batch in batches[:-1]} <= {batch_size}
+    assert 1 <= len(batches[-1]) <= batch_size
+
+
+@pytest.mark.parametrize(("trained_on", "size"), [(76, 10), (61, 12), (8, 95)])
+def test_a_joint_batch_holds_the_batch_size_of_a_member_on_average(trained_on: int, size: int) -> None:
+    train = np.arange(95) < np.array([[trained_on], [trained_on]])
+    assert joint_batch_size(Splits(train, ~train, ~train, train), 8) == size
 
 
 def test_batches_depend_on_seed_and_epoch_alone() -> None:
-    stage = tiny_stage("togo15")
-    first, same = (np.concatenate(epoch_batches(95, stage, SEED, 3)) for _ in range(2))
+    first, same = (np.concatenate(epoch_batches(95, 10, SEED, 3)) for _ in range(2))
     np.testing.assert_array_equal(first, same)
     for seed, epoch in (([42, 0], 4), ([43, 0], 3), ([42, 1], 3)):
-        assert not np.array_equal(first, np.concatenate(epoch_batches(95, stage, seed, epoch)))
+        assert not np.array_equal(first, np.concatenate(epoch_batches(95, 10, seed, epoch)))
 
 
 def spoil_validation_of_first(stage_data: StageData) -> StageData:

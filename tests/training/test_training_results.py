@@ -35,6 +35,12 @@ def test_errors_by_hand() -> None:
     assert found["r2"] == pytest.approx(1 - 40027 / 6810.75, rel=EXACT)
     # Ranks 1 3 4 2 and 1 2.5 4 2.5: Pearson of the ranks is 4.5 / sqrt(5 * 4.5).
     assert found["spearman"] == pytest.approx(4.5 / np.sqrt(22.5), rel=EXACT)
+    assert found["sre"] == pytest.approx((2 / 3 + 2 / 3 + 1 + 2 / 9) / 4, rel=EXACT)
+
+
+@pytest.mark.parametrize("predicted", [-3.0, 0.0])
+def test_symmetric_relative_error_is_at_most_two(predicted: float) -> None:
+    assert error_metrics(np.array([1.0, 10.0]), np.array([predicted, 10.0]))["sre"] == 1
 
 
 def test_within_a_factor_of_two() -> None:

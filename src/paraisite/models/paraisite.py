@@ -51,6 +51,13 @@ class ParAIsite(nn.Module):
         """
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.body.reset(generators)
+        self._reset_head(generators)
+
+    def reset_head(self, seeds: Sequence[int]) -> None:
+        """Draw random parameters of the perceptron alone, one seed a member."""
+        self._reset_head([torch.Generator().manual_seed(seed) for seed in seeds])
+
+    def _reset_head(self, generators: Sequence[torch.Generator]) -> None:
         for layer in self.head:
             cast("EnsembleLinear", layer).reset(generators)
 

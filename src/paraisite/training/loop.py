@@ -15,7 +15,7 @@ from paraisite.graphs.store import GraphStore
 from paraisite.metrics import MIN_KAPPA_W_PER_MK
 from paraisite.models.batch import GraphBatch
 from paraisite.models.paraisite import ParAIsite
-from paraisite.training.recipe import StageRecipe
+from paraisite.training.recipe import Loss, StageRecipe
 from paraisite.training.state import METRICS, TrainingState
 
 EVALUATION_GRAPHS, EVALUATION_EDGES = 256, 4000
@@ -45,22 +45,25 @@ def learning_rate(stage: StageRecipe, epoch: int) -> float:
     return float(stage.learning_rate_floor) + (stage.learning_rate - stage.learning_rate_floor) * share
 
 
-def epoch_batches(n_crystals: int, stage: StageRecipe, seed: list[int], epoch: int) -> list[np.ndarray]:
-    """Shuffled batches of an epoch, a function of seed and epoch alone, so that a resumed run sees the same ones.
-
-    A batch holds `batch_size / train_fraction` crystals of the whole data set, so that a member trains on `batch_size` of
-    them on average and takes as many steps an epoch as it would alone.
-    """
+def epoch_batches(n_crystals: int, size: int, seed: list[int], epoch: int) -> list[np.ndarray]:
+    """Shuffled batches of an epoch, a function of seed and epoch alone, so that a resumed run sees the same ones."""
     order = np.random.default_rng([*seed, epoch]).permutation(n_crystals)
-    size = max(1, round(stage.batch_size / stage.train_fraction))
     return [order[start : start + size] for start in range(0, n_crystals, size)]
+
+
+def joint_batch_size(splits: Splits, batch_size: int) -> int:
+    """Crystals of the whole data set in a batch, so that a member trains on `batch_size` of them on average.
+
+    A member then takes as many steps an epoch as it would alone.
+    """
+    return max(1, round(batch_size / float(splits.train.mean())))
 
 
 def member_mape(kappa: Tensor, predicted: Tensor, mask: Tensor) -> Tensor:
     """Mean |predicted - κ| / κ of each member over the crystals of its mask: [n_members]; NaN for an empty mask.
 
     Args:
-        kappa: κ in W/(m K), [n].
+        kappa: κ in W/(m K), [n] or [n_members, n].
         predicted: Predictions in W/(m K), [n_members, n].
         mask: [n_members, n] bool.
     """
@@ -101,30 +104,43 @@ def train_stage(
         name: torch.as_tensor(getattr(data.splits, name), device=device)
         for name in ("train", "selection", "validation")
     }
-    while state.epoch < stage.epochs:
+    batch_size = joint_batch_size(data.splits, stage.batch_size)
+    while state.epoch < stage.epochs and not _exhausted(state, stage):
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(stage, state.epoch)
         row = torch.full((state.model.settings.n_members, len(METRICS)), torch.nan, dtype=torch.float64)
-        batches = epoch_batches(len(data.store), stage, seed, state.epoch)
-        row[:, 0], row[:, 5] = _train_epoch(state, data.store, kappa, masks, batches)
+        batches = epoch_batches(len(data.store), batch_size, seed, state.epoch)
+        row[:, 0], row[:, 5] = _train_epoch(state, data.store, kappa, masks, batches, loss_name=stage.loss)
         state.epoch += 1
         if state.epoch % stage.validate_every == 0 or state.epoch == stage.epochs:
-            row[:, 1:5] = _validate(state.model, data.store, kappa, masks)
+            row[:, 1:5] = _validate(state.model, data.store, kappa, masks, stage.loss)
             state.keep_best(row[:, 1])
         state.history.append(row)
         after_epoch(state)
 
 
+def _exhausted(state: TrainingState, stage: StageRecipe) -> bool:
+    """Whether no member has improved for the stage's patience; asked after validated epochs alone."""
+    waited = state.epoch - int(state.best_epoch.max())
+    return stage.patience > 0 and state.epoch % stage.validate_every == 0 and waited >= stage.patience
+
+
 def _train_epoch(
-    state: TrainingState, store: GraphStore, kappa: Tensor, masks: dict[str, Tensor], batches: list[np.ndarray]
+    state: TrainingState,
+    store: GraphStore,
+    kappa: Tensor,
+    masks: dict[str, Tensor],
+    batches: list[np.ndarray],
+    *,
+    loss_name: Loss = "mape",
 ) -> tuple[Tensor, Tensor]:
     """Train one epoch; mean training loss and validation error of the predictions on the way, each [n_members]."""
     device = kappa.device
     sums = torch.zeros(2, 2, masks["train"].shape[0], device=device)
     for indices in batches:
         chosen = torch.as_tensor(indices, device=device)
-        reference = kappa[chosen]
-        predicted = state.model.predict_kappa(GraphBatch.from_arrays(store.collate(indices), device))
+        standardised = state.model(GraphBatch.from_arrays(store.collate(indices), device))
+        reference, predicted = _compared(state.model, kappa[chosen], standardised, loss_name)
         relative = (predicted - reference).abs() / reference
         train = masks["train"][:, chosen]
         # A member without a training crystal in this batch contributes nothing, not 0/0.
@@ -139,19 +155,29 @@ def _train_epoch(
     return means[0], means[1]
 
 
-def _validate(model: ParAIsite, store: GraphStore, kappa: Tensor, masks: dict[str, Tensor]) -> Tensor:
+def _validate(
+    model: ParAIsite, store: GraphStore, kappa: Tensor, masks: dict[str, Tensor], loss: Loss = "mape"
+) -> Tensor:
     """Errors after an epoch, [n_members, 4]: the second to fifth of `METRICS`."""
     standardised = predict_store(model, store)
     predicted = model.target.inverse(standardised)
     validation = masks["validation"]
     logarithms = predicted.clamp(min=MIN_KAPPA_W_PER_MK).log10() - kappa.log10()
     errors = [
-        member_mape(kappa, predicted, masks["selection"]),
+        member_mape(*_compared(model, kappa, standardised, loss), masks["selection"]),
         member_mape(kappa, predicted, validation),
         (logarithms.abs() * validation).sum(dim=1) / validation.sum(dim=1),
         compressed_mape(model, kappa, standardised, validation),
     ]
     return torch.stack(errors, dim=1).double().cpu()
+
+
+def _compared(model: ParAIsite, kappa: Tensor, standardised: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
+    """Reference and prediction as the loss sees them: κ, or the published step 3's compressed κ."""
+    if loss == "mape":
+        return kappa, model.target.inverse(standardised)
+    mean, deviation = PUBLISHED_AFLOW_SCALE
+    return 10 ** (mean + deviation * model.target(kappa)) - 1, 10 ** (mean + deviation * standardised) - 1
 
 
 def compressed_mape(model: ParAIsite, kappa: Tensor, standardised: Tensor, mask: Tensor) -> Tensor:
@@ -165,7 +191,4 @@ def compressed_mape(model: ParAIsite, kappa: Tensor, standardised: Tensor, mask:
         standardised: Standardised predictions, [n_members, n].
         mask: [n_members, n] bool.
     """
-    mean, deviation = PUBLISHED_AFLOW_SCALE
-    label, prediction = (10 ** (mean + deviation * value) - 1 for value in (model.target(kappa), standardised))
-    relative = (prediction - label).abs() / label
-    return (relative * mask).sum(dim=1) / mask.sum(dim=1)
+    return member_mape(*_compared(model, kappa, standardised, "compressed_mape"), mask)

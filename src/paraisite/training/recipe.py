@@ -12,6 +12,9 @@ from typing import Any, Literal, get_args
 from paraisite.errors import RecipeError
 
 Selection = Literal["validation", "inner", "last"]
+Split = Literal["random", "composition"]
+Trained = Literal["all", "head", "new_head"]
+Loss = Literal["mape", "compressed_mape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,13 @@ class StageRecipe:
         inner_fraction: Share of the training part that `inner` holds out.
         validate_every: Epochs from one validation to the next; the last epoch is always validated.
         kappa_column: Name of the κ column of the user's own data; empty takes the first usual name that is there.
+        split: `random` (the published splits) or `composition` (no composition on both sides, also not of the inner split).
+        train_size: Crystals that a member's training part is cut down to, for learning curves; 0 keeps all. Smaller sizes are
+            subsets of larger ones.
+        without: Name of a data set whose compositions are left out of this stage's data; empty leaves none out.
+        trained: `all` weights, the `head` alone (the body stays as it came), or a `new_head` drawn at random on such a body.
+        loss: `mape` in κ, or `compressed_mape`, the published step 3's error of a compressed κ, which also selects the epoch.
+        patience: Epochs without a lower selection error of any member after which the stage ends early; 0 never does.
     """
 
     name: str
@@ -49,6 +59,12 @@ class StageRecipe:
     inner_fraction: float = 0.2
     validate_every: int = 1
     kappa_column: str = ""
+    split: Split = "random"
+    train_size: int = 0
+    without: str = ""
+    trained: Trained = "all"
+    loss: Loss = "mape"
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -66,6 +82,11 @@ class StageRecipe:
             "selection": self.selection in get_args(Selection),
             "inner_fraction": 0 < self.inner_fraction < 1,
             "validate_every": self.validate_every >= 1,
+            "split": self.split in get_args(Split),
+            "train_size": self.train_size >= 0,
+            "trained": self.trained in get_args(Trained),
+            "loss": self.loss in get_args(Loss),
+            "patience": self.patience >= 0 and (self.patience == 0 or self.selection != "last"),
         }
         _raise_failed(self, checks, f"stage {self.name!r}")
 
@@ -168,7 +189,11 @@ def _from_dict(cls: Any, content: dict[str, Any], where: str) -> Any:
         raise RecipeError(f"{where}: {error}") from error
 
 
-_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "str": (str,), "Selection": (str,)}
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    **dict.fromkeys(("str", "Selection", "Split", "Trained", "Loss"), (str,)),
+}
 
 
 def _check_types(recipe: StageRecipe | Recipe) -> None:

@@ -39,7 +39,8 @@ def predictions_table(
     Returns:
         Columns `run`, `material_id`, `formula`, `part`, `kappa`, `kappa_selected`, `kappa_last`.
     """
-    part = np.where(splits.train, "train", np.where(splits.validation, "validation", "selection"))
+    parts = {"train": splits.train, "validation": splits.validation, "selection": splits.selection}
+    part = np.select(list(parts.values()), list(parts), "unused")
     n_members, n_crystals = part.shape
     return pd.DataFrame({
         "run": np.repeat(runs, n_crystals),
@@ -75,7 +76,7 @@ def stage_errors(state: TrainingState, stage: StageRecipe, runs: Sequence[int], 
             entry["paper"] = {"mape": float(np.nanmin(columns["validation_mape"][:, member]))}
         entry["paper_compressed"] = {"mape": float(np.nanmin(columns["validation_mape_compressed"][:, member]))}
         by_run.append(entry)
-    return {"data": stage.data, "epochs": stage.epochs, "summary": _summary(by_run), "by_run": by_run}
+    return {"data": stage.data, "epochs": state.epoch, "summary": _summary(by_run), "by_run": by_run}
 
 
 def _summary(by_run: list[dict[str, Any]]) -> dict[str, Any]:

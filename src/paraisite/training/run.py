@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 
 from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import DataSet, find_data_file, load_data_set, select
-from paraisite.datasets.splits import Splits, inner_splits, published_splits
+from paraisite.datasets.splits import Splits, composition_splits, inner_splits, limit_training, published_splits
 from paraisite.errors import RecipeError, RunError
 from paraisite.graphs.cache import cached_graphs, content_key
 from paraisite.graphs.settings import GraphSettings
@@ -27,7 +27,7 @@ from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import ReadFailure
 from paraisite.threads import require_device, torch_settings
 from paraisite.training.loop import StageData, predict_store, train_stage
-from paraisite.training.recipe import Recipe, StageRecipe
+from paraisite.training.recipe import Recipe, Split, StageRecipe
 from paraisite.training.results import history_table, predictions_table, stage_errors
 from paraisite.training.state import TrainingState
 from paraisite.version import __version__
@@ -107,7 +107,7 @@ def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()
         model = initial_model(recipe, options.data_folder).to(options.device)
         for position, stage in enumerate(recipe.stages):
             _run_stage(recipe, position, model, folder / stage.name, options)
-    return model.eval()
+    return model.requires_grad_(True).eval()
 
 
 def initial_model(recipe: Recipe, data_folder: Path | None = None) -> ParAIsite:
@@ -116,7 +116,7 @@ def initial_model(recipe: Recipe, data_folder: Path | None = None) -> ParAIsite:
     if recipe.initial not in {"random", "formation_energy"}:
         return _given_model(recipe, settings)
     model = ParAIsite(settings)
-    model.reset([int(np.random.SeedSequence([recipe.seed, run]).generate_state(1)[0]) for run in recipe.runs])
+    model.reset([_member_seed(recipe.seed, run) for run in recipe.runs])
     if recipe.initial == "formation_energy":
         weights = find_data_file(FORMATION_ENERGY_WEIGHTS, data_folder)
         body = load_formation_energy_megnet(weights).body
@@ -124,6 +124,11 @@ def initial_model(recipe: Recipe, data_folder: Path | None = None) -> ParAIsite:
             for name, value in body.named_parameters():
                 model.body.get_parameter(name).copy_(value.expand(len(recipe.runs), *value.shape[1:]))
     return model
+
+
+def _member_seed(*parts: int) -> int:
+    """A generator's seed from the numbers that tell one use from another."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 def _given_model(recipe: Recipe, settings: ParAIsiteSettings) -> ParAIsite:
@@ -148,14 +153,43 @@ def prepare_data(data: DataSet) -> tuple[DataSet, GraphStore]:
 
 
 def make_splits(recipe: Recipe, stage: StageRecipe, data: DataSet) -> Splits:
-    """Make a stage's splits: the published ones, and an inner part where the recipe selects by one."""
-    splits = published_splits(data.part_sizes, recipe.runs, stage.train_fraction)
+    """Make a stage's splits: published or by composition, and an inner part where the recipe selects by one."""
+    splits = outer_splits(data, recipe.runs, stage.split, stage.train_fraction)
     parts_are_trained_on = min(int(stage.train_fraction * size) for size in data.part_sizes) >= 1
+    if stage.train_size:
+        splits = limit_training(splits, recipe.runs, stage.train_size)
     if stage.selection == "inner" and parts_are_trained_on:
-        splits = inner_splits(splits, recipe.runs, stage.inner_fraction)
+        by_composition = _compositions(data) if stage.split == "composition" else None
+        splits = inner_splits(splits, recipe.runs, stage.inner_fraction, by_composition)
     if not (parts_are_trained_on and splits.train.any(axis=1).all() and splits.validation.any(axis=1).all()):
         raise RecipeError(f"{data.name} has {len(data.crystals)} crystals, too few to split for stage {stage.name!r}.")
     return splits
+
+
+def outer_splits(data: DataSet, runs: Sequence[int], split: Split, train_fraction: float = 0.8) -> Splits:
+    """Make the splits by which runs are compared: the published ones, or those that part no composition."""
+    if split == "composition":
+        return composition_splits(_compositions(data), data.part_sizes, runs, train_fraction)
+    return published_splits(data.part_sizes, runs, train_fraction)
+
+
+def _compositions(data: DataSet) -> list[str]:
+    return [crystal.formula for crystal in data.crystals]
+
+
+def stage_data_set(stage: StageRecipe, data_folder: Path | None = None) -> tuple[DataSet, GraphStore]:
+    """Load a stage's data and build its graphs, without the compositions that the recipe leaves out."""
+    data = load_data_set(stage.data, data_folder, stage.kappa_column or None)
+    if stage.without:
+        left_out = set(_compositions(load_data_set(stage.without, data_folder)))
+        kept = [index for index, formula in enumerate(_compositions(data)) if formula not in left_out]
+        failures = [
+            ReadFailure(crystal.material_id, crystal.source, "left_out", f"{crystal.formula} is in {stage.without}.")
+            for crystal in data.crystals
+            if crystal.formula in left_out
+        ]
+        data = select(data, kept, failures)
+    return prepare_data(data)
 
 
 def _prepare_folder(recipe: Recipe, folder: Path) -> None:
@@ -183,12 +217,16 @@ def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, op
     if (folder / "errors.json").exists():
         model.load_state_dict(load_model(folder / "model").state_dict())
         return
-    data, store = prepare_data(load_data_set(stage.data, options.data_folder, stage.kappa_column or None))
+    data, store = stage_data_set(stage, options.data_folder)
     splits = make_splits(recipe, stage, data)
     stage_data = StageData(store, torch.as_tensor(data.kappa, dtype=torch.float32), splits)
     _write_splits(folder, recipe, data, splits)
     model.target.fit(stage_data.kappa, torch.as_tensor(splits.scale))
-    optimizer = torch.optim.Adam(model.parameters(), lr=stage.learning_rate, eps=stage.adam_epsilon, fused=True)
+    if stage.trained == "new_head":
+        model.reset_head([_member_seed(recipe.seed, run, position) for run in recipe.runs])
+    model.body.requires_grad_(stage.trained == "all")
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=stage.learning_rate, eps=stage.adam_epsilon, fused=True)
     state = TrainingState.start(model, optimizer)
     checkpoint = folder / "checkpoint.safetensors"
     digest = _digest(recipe, position, data)
