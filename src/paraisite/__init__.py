@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paraisite.demo import run_demo
     from paraisite.errors import ParaisiteError
     from paraisite.evaluation import Evaluation, evaluate
+    from paraisite.fetch.catalogue import fetch_data, list_data
     from paraisite.models.files import load_model, save_model, shipped_models
     from paraisite.prediction.predict import Predictor, predict, predict_files
     from paraisite.structures.crystal import Crystal
@@ -38,8 +39,10 @@ _HOMES = {
     "StageRecipe": "training.recipe",
     "evaluate": "evaluation",
     "family_recipe": "training.recipe",
+    "fetch_data": "fetch.catalogue",
     "finetune": "training.finetune",
     "iter_crystals": "structures.readers",
+    "list_data": "fetch.catalogue",
     "load_data_set": "datasets.catalogue",
     "load_examples": "datasets.examples",
     "load_model": "models.files",
@@ -65,8 +68,10 @@ __all__ = [
     "__version__",
     "evaluate",
     "family_recipe",
+    "fetch_data",
     "finetune",
     "iter_crystals",
+    "list_data",
     "load_data_set",
     "load_examples",
     "load_model",

@@ -50,3 +50,9 @@ class RunError(ParaisiteError):
     """A run directory that cannot be resumed or evaluated."""
 
     code = "invalid_run"
+
+
+class FetchError(ParaisiteError):
+    """Public data that could not be fetched."""
+
+    code = "fetch_failed"

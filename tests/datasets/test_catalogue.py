@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from paraisite.datasets.catalogue import load_data_set, select
+from paraisite.datasets.catalogue import find_data_file, load_data_set, select
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import DataError
 from paraisite.structures import to_ase
@@ -57,10 +57,29 @@ def test_a_table_without_its_columns_is_refused(content: str, words: str, tmp_pa
 
 def test_data_that_is_not_shipped_names_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PARAISITE_DATA", raising=False)
-    with pytest.raises(DataError, match=r"--data DIR or PARAISITE_DATA"):
+    monkeypatch.setenv("PARAISITE_CACHE", str(tmp_path / "cache"))
+    words = r"not shipped .*`paraisite data fetch aflow_agl`.*--data DIR or PARAISITE_DATA"
+    with pytest.raises(DataError, match=words):
         load_data_set("aflow_agl")
-    with pytest.raises(DataError, match="is not in the data folder"):
+    with pytest.raises(DataError, match=f"is not in the data folder {tmp_path}.*fetch aflow_agl --data {tmp_path}`"):
         load_data_set("aflow_agl", tmp_path)
+    monkeypatch.setenv("PARAISITE_CACHE", "")
+    with pytest.raises(DataError, match=words):
+        load_data_set("aflow_agl")
+
+
+def test_a_named_folder_comes_before_the_variable_and_that_before_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PARAISITE_DATA", raising=False)
+    monkeypatch.setenv("PARAISITE_CACHE", str(tmp_path / "cache"))
+    for folder in ("cache/data", "variable/data", "named/pretrained"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "weights").touch()
+    assert find_data_file("weights") == tmp_path / "cache" / "data" / "weights"
+    monkeypatch.setenv("PARAISITE_DATA", str(tmp_path / "variable"))
+    assert find_data_file("weights") == tmp_path / "variable" / "data" / "weights"
+    assert find_data_file("weights", tmp_path / "named") == tmp_path / "named" / "pretrained" / "weights"
 
 
 def test_aflow_is_found_in_the_data_folder(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

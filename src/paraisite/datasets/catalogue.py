@@ -13,6 +13,7 @@ import numpy as np
 
 from paraisite.datasets.tables import load_hh143, load_togo15
 from paraisite.errors import DataError
+from paraisite.graphs.cache import cache_folder
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.readers import iter_crystals
 
@@ -47,7 +48,7 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
     Args:
         name: `togo15`, `hh143`, `mix` (both), `aflow_agl`, or the path of an extxyz file or a CSV table (see
             `read_labelled`).
-        data_folder: Folder of what the package does not ship; without it, the one that `PARAISITE_DATA` names.
+        data_folder: Folder of what the package does not ship (see `chosen_data_folder`).
         kappa_column: Name of the κ column of a file.
 
     Raises:
@@ -67,25 +68,60 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
     return read_labelled(Path(name), kappa_column)
 
 
+def chosen_data_folder(data_folder: str | Path | None = None) -> Path | None:
+    """Folder of what the package does not ship, whether it exists or not.
+
+    Args:
+        data_folder: The folder; without it, the one that `PARAISITE_DATA` names, else `data` in the user's cache folder.
+
+    Returns:
+        The folder; None where none is named and the cache is turned off.
+    """
+    named = data_folder or os.environ.get(DATA_VARIABLE)
+    if named:
+        return Path(named)
+    cache = cache_folder()
+    return None if cache is None else cache / "data"
+
+
+def locate_data_file(file_name: str, data_folder: str | Path | None = None) -> Path | None:
+    """Look for a file or folder that the package does not ship.
+
+    Args:
+        file_name: Name inside the data folder; its subfolders `data` and `pretrained` are searched too.
+        data_folder: As for `chosen_data_folder`.
+
+    Returns:
+        Where it is; None where it is not.
+    """
+    folder = chosen_data_folder(data_folder)
+    if folder is None:
+        return None
+    places = (folder / file_name, folder / "data" / file_name, folder / "pretrained" / file_name)
+    return next((place for place in places if place.exists()), None)
+
+
 def find_data_file(file_name: str, data_folder: str | Path | None = None) -> Path:
     """Find a file or folder that the package does not ship.
 
     Args:
-        file_name: Name inside the data folder; its subfolders `data` and `pretrained` are searched too.
-        data_folder: The folder; without it, the one that `PARAISITE_DATA` names.
+        file_name: As for `locate_data_file`.
+        data_folder: As for `chosen_data_folder`.
 
     Raises:
-        DataError: No folder is named, or the file is not in it.
+        DataError: It is not in the folder.
     """
-    folder = data_folder or os.environ.get(DATA_VARIABLE)
-    if not folder:
-        raise DataError(
-            f"{file_name} is not shipped with the package: give the folder that holds it with --data DIR or {DATA_VARIABLE}."
-        )
-    for candidate in (Path(folder), Path(folder) / "data", Path(folder) / "pretrained"):
-        if (candidate / file_name).exists():
-            return candidate / file_name
-    raise DataError(f"{file_name} is not in the data folder {folder}; check --data DIR or {DATA_VARIABLE}.")
+    found = locate_data_file(file_name, data_folder)
+    if found is not None:
+        return found
+    named = data_folder or os.environ.get(DATA_VARIABLE)
+    where = f"is not in the data folder {named}" if named else "is not shipped with the package"
+    command = f"paraisite data fetch {file_name.removesuffix('.extxyz.gz')}" + (
+        f" --data {data_folder}" if data_folder else ""
+    )
+    raise DataError(
+        f"{file_name} {where}: run `{command}`, or give the folder that holds it with --data DIR or {DATA_VARIABLE}."
+    )
 
 
 def read_labelled(path: Path, kappa_column: str | None = None) -> DataSet:
