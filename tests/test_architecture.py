@@ -14,13 +14,14 @@ import paraisite
 
 PACKAGE = Path(paraisite.__file__).parent
 LAYERS = [
-    {"version", "errors", "elements", "atomic", "threads", "metrics"},
+    {"version", "errors", "elements", "atomic", "threads", "metrics", "processes"},
     {"structures"},
     {"graphs", "datasets"},
     {"models"},
-    {"training", "prediction"},
-    {"evaluation", "plots"},
-    {"demo"},
+    {"uncertainty"},
+    {"training", "prediction", "fetch"},
+    {"evaluation", "plots", "screening"},
+    {"study", "analysis", "demo"},
     {"cli"},
 ]
 """Import direction, low to high; a module imports from its own layer or a lower one."""

@@ -17,10 +17,13 @@ def error_metrics(kappa: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         predicted: Predicted κ in W/(m K), [n].
 
     Returns:
-        `mape`, `median_ape`, `mae_w_per_mk`, `rmse_w_per_mk`, `mae_log10`, `r2`, `spearman`, `within_factor_2`.
+        `mape`, `median_ape`, `mae_w_per_mk`, `rmse_w_per_mk`, `mae_log10`, `r2`, `spearman`, `sre`, `within_factor_2`.
+        `sre` is the symmetric relative error of Matbench Discovery, mean of 2 |p - κ| / (p + κ), between 0 and 2
+        (https://github.com/janosh/matbench-discovery/blob/023dca9/matbench_discovery/metrics/phonons.py).
     """
     relative = np.abs(predicted - kappa) / kappa
     difference = np.log10(np.maximum(predicted, MIN_KAPPA_W_PER_MK)) - np.log10(kappa)
+    possible = np.maximum(predicted, 0)  # at most 2, also for a prediction below zero
     spread = float(((kappa - kappa.mean()) ** 2).sum())
     several = len(kappa) > 1 and len(np.unique(predicted)) > 1 and len(np.unique(kappa)) > 1
     return {
@@ -31,5 +34,6 @@ def error_metrics(kappa: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         "mae_log10": float(np.abs(difference).mean()),
         "r2": 1 - float(((predicted - kappa) ** 2).sum()) / spread if spread > 0 else float("nan"),
         "spearman": float(spearmanr(kappa, predicted).statistic) if several else float("nan"),
+        "sre": float((2 * np.abs(possible - kappa) / (possible + kappa)).mean()),
         "within_factor_2": float((np.abs(difference) <= np.log10(2)).mean()),
     }

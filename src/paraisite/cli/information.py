@@ -26,7 +26,7 @@ def describe_installation(console: Console) -> None:
         mark = ", the default" if name == DEFAULT_MODEL else ""
         console.print(f"  {name}{mark}: {card.get('description', '')}")
     console.print(
-        "Data sets in the package: togo15 (95 crystals), hh143 (143), mix (both). Needs --data DIR: aflow_agl."
+        "Data sets in the package: togo15 (95 crystals), hh143 (143), mix (both). More by `paraisite data list`."
     )
 
 

@@ -37,6 +37,11 @@ def detect_format(path: Path) -> str | None:
     return _by_name(path) or _by_content(_head(path))
 
 
+def detect_format_of(name: str, data: bytes) -> str | None:
+    """Format of decompressed content in memory by its name, else by its first bytes; None if neither tells."""
+    return _by_name(Path(name)) or _by_content(data[:_HEAD_BYTES])
+
+
 def stem_of(path: Path) -> str:
     """File name without `.gz` and without the suffix of a known format."""
     name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name

@@ -15,8 +15,10 @@ from paraisite.structures.checks import check_crystal, check_periodic, numbers_o
 from paraisite.structures.cif import lattice_vectors
 from paraisite.structures.convert import from_cartesian, site_symbol
 from paraisite.structures.crystal import Crystal
+from paraisite.structures.optimade import optimade_columns, optimade_structure, parse_optimade
 from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
 
+_STRUCTURES = {"structure", "attributes"}
 _LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
@@ -52,7 +54,7 @@ def json_records(text: str, name: str) -> Iterator[Record]:
             code="unsupported_format",
         )
     for key, entry in entries:
-        yield partial(_parse_entry, key, entry)
+        yield partial(parse_entry, key, entry)
 
 
 def jsonl_records(lines: Iterable[str]) -> Iterator[Record]:
@@ -65,7 +67,7 @@ def jsonl_records(lines: Iterable[str]) -> Iterator[Record]:
         except (ValueError, RecursionError) as error:
             yield broken_record(f"broken JSON, {error}")
         else:
-            yield partial(_parse_entry, None, entry)
+            yield partial(parse_entry, None, entry)
 
 
 def _entries(data: Any) -> Iterator[tuple[str | None, Any]]:
@@ -97,21 +99,35 @@ def _structure_in(entry: Any) -> Mapping[str, Any] | None:
     if isinstance(entry.get("sites"), list):
         return entry
     inner = entry.get("structure")
-    return inner if isinstance(inner, dict) and isinstance(inner.get("sites"), list) else None
+    if isinstance(inner, dict):
+        return inner if isinstance(inner.get("sites"), list) else optimade_structure(inner)
+    return optimade_structure(entry)
 
 
-def _parse_entry(key: str | None, entry: Any, origin: Origin) -> Crystal:
-    """Crystal of an entry, with its other columns as properties."""
+def parse_entry(key: str | None, entry: Any, origin: Origin) -> Crystal:
+    """Crystal of an entry, with its other columns as properties.
+
+    Args:
+        key: Identifier where the file gives one beside the entry.
+        entry: A pymatgen or OPTIMADE structure, or a map that holds one as `structure`.
+        origin: Source and identifier.
+
+    Raises:
+        StructureError: The entry holds no usable structure.
+    """
     if key is not None:
         origin.material_id = key
     structure = _structure_in(entry)
     if structure is None:
         raise unreadable(origin.source, "the entry holds no structure with sites")
-    columns = {} if structure is entry else {name: value for name, value in entry.items() if name != "structure"}
-    properties = structure.get("properties")
-    columns = {**(properties if isinstance(properties, dict) else {}), **columns}
+    optimade = "sites" not in structure
+    columns = {} if structure is entry else {name: value for name, value in entry.items() if name not in _STRUCTURES}
+    own = optimade_columns(structure) if optimade else structure.get("properties")
+    columns = {**(own if isinstance(own, dict) else {}), **columns}
     used = take_id(origin, columns)
     try:
+        if optimade:
+            return parse_optimade(structure, scalar_columns(columns, skip=used), origin)
         return _parse_structure(structure, scalar_columns(columns, skip=used), origin)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise unreadable(origin.source, f"the structure is broken, {type(error).__name__} {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,12 @@ Record = Callable[[Origin], Crystal]
 
 
 def broken_record(reason: str, remedy: str = "check the file") -> Record:
-    """As `broken`, with code `unreadable`; the source is put before the reason."""
+    """A record that fails with code `unreadable`, the source put before the reason; it can be pickled, like every record."""
+    return partial(_fail, reason, remedy)
 
-    def fail(origin: Origin) -> Crystal:
-        raise unreadable(origin.source, reason, remedy)
 
-    return fail
+def _fail(reason: str, remedy: str, origin: Origin) -> Crystal:
+    raise unreadable(origin.source, reason, remedy)
 
 
 def take_id(origin: Origin, columns: Mapping[str, Any]) -> str | None:

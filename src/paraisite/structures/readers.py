@@ -7,6 +7,7 @@ import io
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from paraisite.errors import StructureError
@@ -15,7 +16,7 @@ from paraisite.structures.checks import one_line, unreadable
 from paraisite.structures.cif import cif_records
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.extxyz import extxyz_records
-from paraisite.structures.formats import FORMATS, GZIP_START, detect_format, stem_of
+from paraisite.structures.formats import FORMATS, GZIP_START, detect_format, detect_format_of, stem_of
 from paraisite.structures.json_structures import json_records, jsonl_records
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.poscar import poscar_records
@@ -96,18 +97,42 @@ def structure_files(directory: Path, kind: str | None) -> list[Path]:
 
 
 def _read_file(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
-    """Items of a file, numbered if there are several."""
-    stem = stem_of(path)
-    with closing(_guarded(path, kind)) as records:
-        record, index = next(records, None), 1
-        while record is not None:
-            following = next(records, None)
-            mark = f"#{index}" if index > 1 or following is not None else ""
-            yield _parse(record, Origin(f"{path}{mark}", f"{stem}{mark}"))
-            record, index = following, index + 1
+    """Items of a file."""
+    return (parse_record(record, origin) for record, origin in file_records(path, kind))
 
 
-def _parse(record: Record, origin: Origin) -> Crystal | ReadFailure:
+def file_records(
+    path: Path,
+    format: str | None = None,  # noqa: A002 - as above
+) -> Iterator[tuple[Record, Origin]]:
+    """Records of a file, cut out but not parsed, so that others can parse them; numbered if there are several.
+
+    An error of the file as a whole is a record that fails.
+    """
+    with closing(_guarded(path, format)) as records:
+        yield from _numbered(records, str(path), stem_of(path))
+
+
+def content_records(name: str, data: bytes) -> Iterator[tuple[Record, Origin]]:
+    """Records of a file's content, such as that of an archive's member; as `file_records`.
+
+    Args:
+        name: Name of the file, which tells its format and stands in every error.
+        data: Its content, perhaps compressed.
+    """
+    return _numbered(_content_guarded(name, data), name, stem_of(Path(name)))
+
+
+def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tuple[Record, Origin]]:
+    record, index = next(records, None), 1
+    while record is not None:
+        following = next(records, None)
+        mark = f"#{index}" if index > 1 or following is not None else ""
+        yield record, Origin(f"{source}{mark}", f"{stem}{mark}")
+        record, index = following, index + 1
+
+
+def parse_record(record: Record, origin: Origin) -> Crystal | ReadFailure:
     """The crystal of a record or the reason why there is none."""
     try:
         return record(origin)
@@ -132,13 +157,24 @@ def _guarded(path: Path, kind: str | None) -> Generator[Record, None, None]:
         yield _raising(unreadable(path, getattr(error, "strerror", None) or error))
 
 
+def _content_guarded(name: str, data: bytes) -> Iterator[Record]:
+    """As `_guarded`, for content in memory."""
+    try:
+        unpacked = gzip.decompress(data) if data.startswith(GZIP_START) else data
+        yield from _data_records(name, unpacked, detect_format_of(name, unpacked))
+    except StructureError as error:
+        yield _raising(error)
+    except (OSError, EOFError, zlib.error) as error:
+        yield _raising(unreadable(name, getattr(error, "strerror", None) or error))
+
+
 def _raising(error: StructureError) -> Record:
     """A record that raises an error which already names the file."""
+    return partial(_raise, str(error), error.code)
 
-    def fail(_: Origin) -> Crystal:
-        raise error
 
-    return fail
+def _raise(message: str, code: str, _: Origin) -> Crystal:
+    raise StructureError(message, code=code)
 
 
 def _records(path: Path, kind: str | None) -> Iterator[Record]:
@@ -150,22 +186,34 @@ def _records(path: Path, kind: str | None) -> Iterator[Record]:
     if path.stat().st_size == 0:
         raise _empty(path)
     kind = kind or detect_format(path)
-    if kind is None:
-        raise StructureError(
-            f"{path}: the format is not known from name or content; use one of {', '.join(FORMATS)}.",
-            code="unsupported_format",
-        )
     if kind == "ase-db":
         return ase_database_records(path)
     if kind in _STREAMED:
         return _streamed(path, _STREAMED[kind])
-    data = _content(path)
+    return _data_records(str(path), _content(path), kind)
+
+
+def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
+    """Records of content in memory.
+
+    Raises:
+        StructureError: As `_records`; ASE's SQLite databases are read from files alone.
+    """
+    if kind is None:
+        raise StructureError(
+            f"{name}: the format is not known from name or content; use one of {', '.join(FORMATS)}.",
+            code="unsupported_format",
+        )
+    if kind == "ase-db":
+        raise StructureError(f"{name}: an ASE database cannot be read inside an archive; unpack it.", code="unreadable")
     if not data.strip():
-        raise _empty(path)
+        raise _empty(name)
     if kind == "cif":
-        return cif_records(data, str(path))
+        return cif_records(data, name)
     text = data.decode("utf-8-sig", errors="replace")
-    return poscar_records(text) if kind == "poscar" else json_records(text, str(path))
+    if kind in _STREAMED:
+        return _STREAMED[kind](io.StringIO(text))
+    return poscar_records(text) if kind == "poscar" else json_records(text, name)
 
 
 _STREAMED: dict[str, Callable[[Iterable[str]], Iterator[Record]]] = {"extxyz": extxyz_records, "jsonl": jsonl_records}
@@ -191,6 +239,6 @@ def _content(path: Path) -> bytes:
     return gzip.decompress(data) if data.startswith(GZIP_START) else data
 
 
-def _empty(path: Path) -> StructureError:
+def _empty(path: Path | str) -> StructureError:
     """The error for a file without content."""
     return StructureError(f"{path}: the file is empty; write a structure into it.", code="empty_file")

@@ -1,0 +1,68 @@
+"""Publish the report of a finished study: copy it to `results/`, and make the README's table of errors from it.
+
+    python scripts/publish_results.py OUT
+
+The SVG pictures stay behind where the results would exceed 5 MB with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from paraisite.atomic import write_text_atomic
+from paraisite.errors import ParaisiteError, RunError
+from paraisite.study.report import readme_table, write_report
+from paraisite.study.report_data import read_study
+
+REPOSITORY = Path(__file__).parents[1]
+TABLE_START, TABLE_END = "<!-- errors: made by scripts/publish_results.py -->\n", "<!-- end of errors -->\n"
+MOST_BYTES = 5_000_000
+
+
+def publish(out: Path, repository: Path) -> None:
+    """Write the report of a study into a repository's `results/`, and its errors into the README.
+
+    Args:
+        out: The study's folder.
+        repository: Where `README.md` is; an older `results/` in it is replaced.
+
+    Raises:
+        RunError: The study is a quick one, or the README has no place for the table.
+    """
+    if read_study(out).quick:
+        raise RunError(f"{out} holds a quick study, whose numbers mean nothing; publish a full one.")
+    readme = repository / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if TABLE_START not in text or TABLE_END not in text:
+        raise RunError(f"{readme} has no lines {TABLE_START.strip()} and {TABLE_END.strip()} to put the table between.")
+    results = repository / "results"
+    shutil.rmtree(results, ignore_errors=True)
+    write_report(out, results)
+    shutil.copy2(out / "study.json", results / "study.json")
+    if sum(path.stat().st_size for path in results.rglob("*") if path.is_file()) > MOST_BYTES:
+        for path in (results / "figures").glob("*.svg"):
+            path.unlink()
+    before, rest = text.split(TABLE_START)
+    after = rest.split(TABLE_END)[1]
+    write_text_atomic(readme, f"{before}{TABLE_START}\n{readme_table(results)}\n\n{TABLE_END}{after}")
+
+
+def main() -> int:
+    """Publish the study that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder of the study")
+    parser.add_argument("--repository", type=Path, default=REPOSITORY)
+    arguments = parser.parse_args()
+    try:
+        publish(arguments.out, arguments.repository)
+    except ParaisiteError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The whole study: what is trained and compared, by which protocol, and the report."""

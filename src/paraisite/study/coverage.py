@@ -1,0 +1,48 @@
+"""What the data sets hold: composition, space group and prototype of every crystal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from ase.data import chemical_symbols
+
+from paraisite.atomic import write_text_atomic
+from paraisite.datasets.catalogue import load_data_set
+from paraisite.structures.space_group import find_symmetry
+
+DATA_SETS = ("togo15", "hh143", "aflow_agl")
+
+
+def coverage_table(name: str, data_folder: Path | None = None) -> pd.DataFrame:
+    """Describe a data set's crystals.
+
+    Returns:
+        Columns `material_id`, `formula`, `kappa` (W/(m K)), `prototype` (empty where it is not listed), `spacegroup`
+        (number), `n_atoms`, `elements` (separated by spaces).
+
+    Raises:
+        DataError: The data set is not there.
+    """
+    data = load_data_set(name, data_folder)
+    rows = [
+        {
+            "material_id": crystal.material_id,
+            "formula": crystal.formula,
+            "kappa": float(kappa),
+            "prototype": crystal.properties.get("prototype", ""),
+            "spacegroup": find_symmetry(crystal).space_group,
+            "n_atoms": crystal.n_atoms,
+            "elements": " ".join(sorted({chemical_symbols[number] for number in crystal.numbers})),
+        }
+        for crystal, kappa in zip(data.crystals, data.kappa, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def write_coverage(folder: Path, data_folder: Path | None = None) -> None:
+    """Write a table a data set, those that are there left as they are."""
+    for name in DATA_SETS:
+        path = folder / f"{name}.csv"
+        if not path.exists():
+            write_text_atomic(path, coverage_table(name, data_folder).to_csv(index=False))

@@ -1,0 +1,185 @@
+"""Reproduce the whole study: all jobs on all cores, stopped and taken up at any moment, then the report."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from paraisite.datasets.catalogue import find_data_file
+from paraisite.errors import RunError
+from paraisite.study.coverage import write_coverage
+from paraisite.study.folder import (
+    JobState,
+    log_path,
+    open_study,
+    read_state,
+    set_back_unfinished,
+    write_state,
+)
+from paraisite.study.plan import Job, choose
+from paraisite.study.report import write_report
+from paraisite.training.run import FORMATION_ENERGY_WEIGHTS
+
+POLL_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class StudyProgress:
+    """How a study stands.
+
+    Attributes:
+        n_jobs: Jobs in all.
+        done: Jobs that are done.
+        failed: Jobs that failed in this attempt, or cannot be begun since one that they build on failed.
+        running: Jobs at work.
+    """
+
+    n_jobs: int
+    done: int
+    failed: tuple[JobState, ...]
+    running: tuple[JobState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What a study left behind.
+
+    Attributes:
+        folder: The study's folder.
+        report: The report's page.
+        failed: Jobs that are missing in it, with the reasons.
+    """
+
+    folder: Path
+    report: Path
+    failed: tuple[JobState, ...]
+
+
+def reproduce(
+    out: str | Path,
+    data_folder: str | Path | None = None,
+    *,
+    quick: bool = False,
+    only: Sequence[str] = (),
+    processes: int | None = None,
+    report: Callable[[StudyProgress], None] | None = None,
+) -> Study:
+    """Rerun the study of doi 10.1039/d5cp04401d and write its report; a study that was stopped goes on.
+
+    All families on Togo15, HH143, their mixture and AFLOW, by three protocols, with ablations, learning curves and what a
+    user would try instead. A job that fails is reported, and the others go on.
+
+    Args:
+        out: The study's folder.
+        data_folder: Folder of AFLOW's data and the formation-energy weights; without it `PARAISITE_DATA` or the user's own.
+        quick: A smoke run of minutes: two runs and three epochs, whose numbers mean nothing.
+        only: Patterns of the jobs to do, such as `held_out/*TG15`, with what they build on; all if empty.
+        processes: Jobs at work at once; one a core if unset.
+        report: Called a few times a second with the progress.
+
+    Raises:
+        DataError: AFLOW's data or the weights are not there.
+        RecipeError: A pattern fits no job.
+        RunError: Another process works in the folder, or it holds a study of the other kind.
+    """
+    out = Path(out)
+    folder = None if data_folder is None else Path(data_folder)
+    for name in ("aflow_agl.extxyz.gz", FORMATION_ENERGY_WEIGHTS):
+        find_data_file(name, folder)
+    out.mkdir(parents=True, exist_ok=True)
+    with _locked(out):
+        plan = choose(open_study(out, quick=quick), only)
+        set_back_unfinished(out, plan)
+        write_coverage(out / "data", folder)
+        failed = _run(out, plan, folder, quick=quick, processes=processes or os.cpu_count() or 1, report=report)
+        page = write_report(out)
+    return Study(out, page, failed)
+
+
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    lock = FileLock(out / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(f"Another process works on the study in {out}; wait for it or stop it.") from error
+    with lock:
+        yield
+
+
+def _run(
+    out: Path,
+    plan: Sequence[Job],
+    data_folder: Path | None,
+    *,
+    quick: bool,
+    processes: int,
+    report: Callable[[StudyProgress], None] | None,
+) -> tuple[JobState, ...]:
+    """Do all jobs, each in its own process; the failures."""
+    states = {job.id: read_state(out, job) for job in plan}
+    done = {key for key, state in states.items() if state is not None and state.status == "done"}
+    waiting = [job for job in plan if job.id not in done]
+    at_work: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
+    failed: dict[str, JobState] = {}
+    try:
+        while waiting or at_work:
+            for job in [job for job in waiting if job.shares in failed]:
+                waiting.remove(job)
+                failed[job.id] = JobState(job.id, "failed", error=f"It builds on {job.shares}, which failed.")
+                write_state(out, failed[job.id])
+            for job in [job for job in waiting if not job.shares or job.shares in done]:
+                if len(at_work) < processes:
+                    waiting.remove(job)
+                    at_work[job.id] = (job, _start(out, job, data_folder, quick=quick))
+            for key, (job, process) in list(at_work.items()):
+                if process.poll() is not None:
+                    del at_work[key]
+                    state = _ended(out, job, process.returncode)
+                    if state.status == "done":
+                        done.add(key)
+                    else:
+                        failed[key] = state
+            if report is not None:
+                running = tuple(state for job, _ in at_work.values() if (state := read_state(out, job)) is not None)
+                report(StudyProgress(len(plan), len(done), tuple(failed.values()), running))
+            time.sleep(POLL_SECONDS)
+    finally:
+        for _, process in at_work.values():
+            process.kill()
+            process.wait()
+    return tuple(failed.values())
+
+
+def _start(out: Path, job: Job, data_folder: Path | None, *, quick: bool) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "paraisite.study.worker", str(out), job.id, "quick" if quick else "full"]
+    command += [] if data_folder is None else [str(data_folder)]
+    path = log_path(out, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as log:
+        # The worker ends when its standard input does, that is, with this process.
+        return subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+
+
+def _ended(out: Path, job: Job, code: int) -> JobState:
+    """State of a job whose process has ended; one that ended without a word was killed."""
+    state = read_state(out, job) or JobState(job.id, "running")
+    if state.status not in {"done", "failed"}:
+        log = log_path(out, job)
+        state = replace(state, status="failed", error=f"Its process ended with exit code {code}; see {log}.")
+        write_state(out, state)
+    return state

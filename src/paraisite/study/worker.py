@@ -1,0 +1,112 @@
+"""One job of the study in a process of its own: `python -m paraisite.study.worker OUT JOB [DATA]`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from paraisite.datasets.catalogue import load_data_set
+from paraisite.errors import ParaisiteError
+from paraisite.study.candidates.run import run_candidate
+from paraisite.study.cross import write_cross_errors
+from paraisite.study.folder import JobState, job_folder, plan_of, read_state, share_stage, write_state
+from paraisite.study.plan import Job
+from paraisite.training.recipe import Recipe
+from paraisite.training.run import RunOptions, StageProgress, outer_splits, train
+
+REPORT_SECONDS = 2.0
+
+
+def run_job(out: Path, job: Job, plan: tuple[Job, ...], data_folder: Path | None = None) -> None:
+    """Do a job; its state is noted in the study's folder while it goes on.
+
+    Args:
+        out: The study's folder.
+        job: What to do.
+        plan: The plan that it is of.
+        data_folder: Folder of the data and weights that the package does not ship.
+
+    Raises:
+        ParaisiteError: Data, weights or packages are missing or unusable.
+    """
+    before = read_state(out, job)
+    clock = _Clock(out, JobState(job.id, "running", seconds=before.seconds if before else 0.0))
+    try:
+        if job.recipe is None:
+            _fit_candidate(out, job, plan, data_folder)
+        else:
+            _train(out, job, job.recipe, data_folder, clock)
+    except Exception as error:
+        known = isinstance(error, ParaisiteError | OSError)
+        clock.write("failed", str(error) if known else f"Unexpected {type(error).__name__}: {error}")
+        raise
+    clock.write("done")
+
+
+class _Clock:
+    """Notes the progress of a job, every few seconds at most."""
+
+    def __init__(self, out: Path, state: JobState) -> None:
+        """Note that the job is at work."""
+        self.out, self.state, self.start, self.seconds_before = out, state, time.monotonic(), state.seconds
+        self.written = 0.0
+        self.write("running")
+
+    def report(self, progress: StageProgress) -> None:
+        """Take note of an epoch."""
+        self.state = replace(self.state, epochs=progress.epoch, epochs_planned=progress.epochs)
+        if time.monotonic() - self.written > REPORT_SECONDS:
+            self.write("running")
+
+    def write(self, status: str, error: str = "") -> None:
+        """Write the state."""
+        self.written = time.monotonic()
+        seconds = self.seconds_before + self.written - self.start
+        write_state(self.out, replace(self.state, status=status, seconds=round(seconds, 2), error=error))
+
+
+def _train(out: Path, job: Job, recipe: Recipe, data_folder: Path | None, clock: _Clock) -> None:
+    folder = job_folder(out, job)
+    first = recipe.stages[0].name
+    if job.shares:
+        share_stage(out / "runs" / job.shares / first, folder / first)
+    model = train(recipe, folder, RunOptions(data_folder, report=clock.report))
+    if job.kind in {"family", "leak"}:
+        write_cross_errors(model, recipe.runs, recipe.stages[-1].split, data_folder, folder)
+
+
+def _fit_candidate(out: Path, job: Job, plan: tuple[Job, ...], data_folder: Path | None) -> None:
+    runs = next(other.recipe.runs for other in plan if other.recipe)
+    data = load_data_set(job.data, data_folder)
+    splits = outer_splits(data, runs, "composition" if job.protocol == "grouped" else "random")
+    run_candidate(job.family, data, splits, runs, job_folder(out, job), data_folder)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, so that two never write one folder."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(1)
+
+
+def main() -> None:
+    """Do the job that the command line names."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    out, job_id, quick = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "quick"
+    data_folder = Path(sys.argv[4]) if len(sys.argv) > 4 else None
+    plan = plan_of(quick)
+    job = next(job for job in plan if job.id == job_id)
+    try:
+        run_job(out, job, plan, data_folder)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
