@@ -25,7 +25,7 @@ from paraisite.structures.crystal import Crystal
 
 TESTS = Path(__file__).parent
 # The helper modules beside the tests, whatever pytest's import mode.
-sys.path += [str(TESTS / folder) for folder in ("graphs", "models", "training", "parity")]
+sys.path += [str(TESTS / folder) for folder in ("graphs", "models", "training", "parity", "screening")]
 
 SHARED_SETS = ("togo15", "hh143", "aflow_agl", "aflow_unlabelled", "mp_scan")
 MARKERS = {

@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from paraisite.cli import training
+from paraisite.cli import data, scan, study, training
 from paraisite.cli.output import SHOWN_ROWS, TableWriter, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
@@ -33,6 +33,10 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples: paraisite evaluate hh143; paraisite evaluate mine.extxyz -m runs/mine")(evaluate)
     app.command(epilog="Examples: paraisite info; paraisite info FEAF; paraisite info --json")(info)
     app.command(epilog="Example: paraisite demo -o demo")(training.demo)
+    app.command(epilog="Example: paraisite scan folder/ -o scan; paraisite top scan --lowest 20")(scan.scan)
+    app.command(epilog="Example: paraisite reproduce -o study --data DIR")(study.reproduce)
+    app.command(epilog="Example: paraisite report study")(study.report)
+    app.add_typer(data.app, name="data")
 
 
 def predict(

@@ -123,12 +123,12 @@ def _refine_colours(plain: PlainGraphs, distance_class: np.ndarray) -> np.ndarra
     n_atoms = len(plain.element)
     first_edge = np.flatnonzero(np.diff(plain.destination, prepend=-1))
     has_edges = plain.destination[first_edge]
-    edge_part = _mix(_inside_crystal(distance_class, plain.crystal[plain.destination]))
+    edge_part = mix(_inside_crystal(distance_class, plain.crystal[plain.destination]))
     colour = _rank(plain.crystal, plain.element)
     n_colours = int(colour.max()) + 1
     while True:
         neighbour = _inside_crystal(colour, plain.crystal)[plain.source]
-        message = _mix(edge_part + _mix(neighbour + np.uint64(1 << 40)))
+        message = mix(edge_part + mix(neighbour + np.uint64(1 << 40)))
         received = np.zeros(n_atoms, dtype=np.uint64)
         if len(first_edge):
             # A wrapping sum of 64-bit hashes: equal for equal multisets, in any order.
@@ -159,7 +159,7 @@ def _inside_crystal(number: np.ndarray, crystal: np.ndarray) -> np.ndarray:
     return inside.astype(np.uint64)
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def mix(values: np.ndarray) -> np.ndarray:
     """Finaliser of splitmix64 (Steele et al., doi 10.1145/2660193.2660195), [n] uint64."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

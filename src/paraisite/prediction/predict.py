@@ -70,16 +70,19 @@ class Predictor:
         """Columns of every table that this predictor makes."""
         return columns(self.model.settings.n_members)
 
-    def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
-        """Predict a chunk of graphs."""
+    def kappa(self, chunk: Prepared) -> np.ndarray:
+        """κ at 300 K of each member for a chunk's graphs in W/(m K), [n_members, n_graphs]."""
         with torch_settings(self._threads or _threads_for(chunk)), torch.inference_mode():
             parts = [
                 self.model.predict_kappa(GraphBatch.from_arrays(chunk.store.collate(indices), self._device))
                 for indices in chunk.store.batches(CHUNK_CRYSTALS, self._max_edges)
             ]
         empty = np.zeros((self.model.settings.n_members, 0))
-        kappa = torch.cat(parts, dim=1).double().cpu().numpy() if parts else empty
-        return make_table(chunk.rows, chunk.predicted, kappa)
+        return torch.cat(parts, dim=1).double().cpu().numpy() if parts else empty
+
+    def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
+        """Predict a chunk of graphs."""
+        return make_table(chunk.rows, chunk.predicted, self.kappa(chunk))
 
     def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
         """Predict crystals given as objects.

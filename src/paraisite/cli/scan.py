@@ -1,0 +1,82 @@
+"""The command that scans a database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from paraisite.models.names import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from paraisite.screening.scan import ScanProgress
+
+SOME_FAILED = 3
+
+
+def scan(
+    source: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, archives (zip, tar), Parquet, or a .txt list of files.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the scan.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Shipped model, or a model folder.")] = DEFAULT_MODEL,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the scan that is in the folder.")] = False,
+    processes: Annotated[
+        int | None, typer.Option("--processes", "-p", min=1, help="Working processes; one a core if unset.")
+    ] = None,
+    piece_size: Annotated[int, typer.Option("--piece-size", min=1, help="Structures of an output part.")] = 1024,
+    symmetry: Annotated[
+        bool, typer.Option("--spacegroup", help="Look for space groups: about a millisecond a crystal.")
+    ] = False,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    engine: Annotated[str, typer.Option("--engine", help="local, or ray for a cluster.")] = "local",
+    address: Annotated[
+        str | None, typer.Option("--address", help="Address of a Ray cluster; else one is started here.")
+    ] = None,
+) -> int:
+    """Predict κ of every structure of SOURCE: one row each in Parquet parts that a killed scan keeps."""
+    from paraisite.screening.scan import ScanOptions
+    from paraisite.screening.scan import scan as run
+
+    with _scan_progress(Console(stderr=True)) as report:
+        options = ScanOptions(
+            model,
+            device=device,
+            processes=processes,
+            piece_size=piece_size,
+            symmetry=symmetry,
+            resume=resume,
+            engine=cast("Literal['local', 'ray']", engine),
+            address=address,
+            report=report,
+        )
+        result = run(source, output, options)
+    console = Console()
+    rate = f", {result.rows_now / result.seconds:.0f} crystals/s" if result.rows_now else ""
+    console.print(f"{result.rows} structures, {result.failed} without a prediction{rate}: {output}")
+    return SOME_FAILED if result.failed else 0
+
+
+@contextmanager
+def _scan_progress(console: Console) -> Iterator[Callable[[ScanProgress], None]]:
+    """Show rows, rate and failures."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("starting")
+        start = time.monotonic()
+
+        def show(now: ScanProgress) -> None:
+            rate = now.rows_now / max(time.monotonic() - start, 1e-9)
+            progress.update(
+                task, description=f"{now.rows} structures, {rate:.0f}/s, {now.failed} failed, {now.parts} parts"
+            )
+
+        yield show

@@ -1,0 +1,138 @@
+"""Crystals of a scan, read again from where it found them, and written as CIF files."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from paraisite.atomic import write_text_atomic
+from paraisite.screening.parquet import ParquetPiece
+from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
+from paraisite.screening.selection import Selection, stream_rows
+from paraisite.screening.sources import Source
+from paraisite.structures.convert import to_pymatgen
+from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.readers import file_records
+
+GONE = "source_gone"
+CHANGED = "source_changed"
+EXPORTED = "ok"
+STRUCTURES_TABLE = "structures.csv"
+_NUMBER = re.compile(r"#\d+$")
+_PIECE_SIZE = 64
+_COLUMNS = ["material_id", "formula", "kappa_mean", "n_atoms", "source"]
+
+
+def read_sources(sources: Iterable[str]) -> Iterator[Crystal | ReadFailure]:
+    """Read the crystals of some rows again, each file once and only the wanted crystals of it.
+
+    Args:
+        sources: Values of the column `source`: a path, `path#k`, `archive/member` or `archive/member#k`.
+
+    Returns:
+        A crystal for each, or a failure with code `source_gone` where the source holds it no longer, in the order in which
+        they are found; the attribute `source` tells which is which.
+    """
+    by_file: dict[Path | None, set[str]] = defaultdict(set)
+    for source in sources:
+        by_file[_file_of(source)].add(source)
+    for path, wanted in by_file.items():
+        if path is not None:
+            yield from _read_wanted(path, wanted)
+        for source in sorted(wanted):
+            message = f"{source} is no longer there; put the file back, or scan again where the structures are now."
+            yield ReadFailure("", source, GONE, message)
+
+
+def _file_of(source: str) -> Path | None:
+    """The file that a source names, an archive for its member; None where there is none."""
+    places = [Path(source), Path(_NUMBER.sub("", source))]
+    return next((path for path in (*places, *places[1].parents) if path.is_file()), None)
+
+
+def _read_wanted(path: Path, wanted: set[str]) -> Iterator[Crystal | ReadFailure]:
+    """Items of a file that are wanted; each is taken off the set."""
+    names = wanted | {_NUMBER.sub("", source) for source in wanted}
+    for piece in Source(str(path), (path,)).pieces(_PIECE_SIZE):
+        for item in _without_unwanted(piece, wanted, names).items():
+            if item.source in wanted:
+                wanted.discard(item.source)
+                yield item
+        if not wanted:
+            return
+
+
+def _without_unwanted(piece: Piece, wanted: set[str], names: set[str]) -> Piece:
+    """The piece without what can be seen, before it is parsed, to be unwanted."""
+    if isinstance(piece, FilesPiece):
+        records = (pair for path in piece.paths for pair in file_records(Path(path)))
+        return RecordsPiece(tuple(pair for pair in records if pair[1].source in wanted))
+    if isinstance(piece, RecordsPiece):
+        return RecordsPiece(tuple(pair for pair in piece.records if pair[1].source in wanted))
+    if isinstance(piece, ContentsPiece):
+        return ContentsPiece(tuple(pair for pair in piece.contents if pair[0] in names))
+    if isinstance(piece, ZipPiece):
+        return replace(piece, members=tuple(name for name in piece.members if f"{piece.archive}/{name}" in names))
+    if isinstance(piece, ParquetPiece):
+        rows = range(piece.first + 1, piece.first + 1 + piece.stop - piece.start)
+        return piece if any(f"{piece.path}#{row}" in wanted for row in rows) else RecordsPiece(())
+    return piece
+
+
+def export_structures(
+    out: str | Path,
+    folder: str | Path,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    features: str | Path | None = None,
+) -> pd.DataFrame:
+    """Write chosen crystals of a scan as CIF files (P1, all sites), and `structures.csv`, which lists them.
+
+    Args:
+        out: The scan's folder.
+        folder: Folder to write into.
+        selection: Which rows.
+        features: A CSV table to join by `material_id`.
+
+    Returns:
+        Columns `material_id`, `formula`, `kappa_mean` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
+        order of the selection. `status` is `ok`, `source_gone`, `source_changed` where the source now holds another crystal,
+        or the code of a reader's error.
+
+    Raises:
+        QueryError: As for `select_rows`.
+        RunError: As for `select_rows`.
+        DataError: As for `select_rows`.
+    """
+    chosen = pd.concat([chunk[_COLUMNS] for chunk in stream_rows(out, selection, features)], ignore_index=True)
+    rows = chosen.drop_duplicates("source").set_index("source", drop=False).assign(file="", status="", error="")
+    taken: set[str] = set()
+    for item in read_sources(rows["source"]):
+        row = rows.loc[item.source]
+        if isinstance(item, ReadFailure):
+            status, error, name = item.code, item.message, ""
+        elif (item.formula, item.n_atoms) != (row["formula"], row["n_atoms"]):
+            status, name = CHANGED, ""
+            error = f"{item.source} now holds {item.formula} with {item.n_atoms} atoms; scan the source again."
+        else:
+            status, error, name = EXPORTED, "", _file_name(str(row["material_id"]), taken)
+            write_text_atomic(Path(folder) / name, str(to_pymatgen(item).to(fmt="cif")))
+        rows.loc[item.source, ["file", "status", "error"]] = [name, status, error]
+    table = rows.reset_index(drop=True)[["material_id", "formula", "kappa_mean", "file", "status", "error", "source"]]
+    write_text_atomic(Path(folder) / STRUCTURES_TABLE, table.to_csv(index=False))
+    return table
+
+
+def _file_name(material_id: str, taken: set[str]) -> str:
+    """A file name that every system takes, and no other crystal has."""
+    stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", material_id).strip("._") or "crystal"
+    name, number = stem, 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    taken.add(name.lower())
+    return f"{name}.cif"

@@ -1,0 +1,98 @@
+"""The engine of a cluster: the same scan as a Ray Data pipeline of stateful actors, on CPUs or GPUs.
+
+Every actor loads the model once, cuts the source itself (files must be at the same path on all machines) and writes parts
+into the scan's folder (which must be shared). An actor that is lost is started anew by Ray and its piece done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
+
+from paraisite.errors import ParaisiteError
+from paraisite.screening.pieces import Piece
+from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
+from paraisite.screening.sources import Work
+
+MAX_BLOCKS = 2000
+
+
+def scan_with_ray(
+    work: Work, settings: ScannerSettings, processes: int | None, address: str | None
+) -> Generator[PieceResult, None, None]:
+    """Scan pieces on a Ray cluster; results in the order in which they are finished.
+
+    Args:
+        work: The source and what is left of it.
+        settings: What the actors need to know.
+        processes: Number of actors; one for each CPU (or GPU) of the cluster if unset.
+        address: The cluster's address; without it Ray starts one on this machine.
+
+    Raises:
+        ParaisiteError: Ray is not installed, or the cluster cannot be reached.
+    """
+    ray = _connect(address)
+    todo = [{"index": index} for index, _ in work.left()]
+    if not todo:
+        return
+    resource = "CPU" if settings.device == "cpu" else "GPU"
+    actors = processes or int(ray.cluster_resources().get(resource, 1))
+    data = ray.data.from_items(todo, override_num_blocks=min(len(todo), MAX_BLOCKS))
+    results = data.map_batches(
+        PieceActor,
+        fn_constructor_args=(work, settings),
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(size=min(actors, len(todo))),
+        num_cpus=1,
+        num_gpus=0 if settings.device == "cpu" else 1,
+    )
+    for row in results.iter_rows():
+        yield PieceResult(int(row["index"]), json.loads(row["counts"]))
+
+
+def _connect(address: str | None) -> Any:
+    try:
+        import ray  # noqa: PLC0415 - an extra
+        import ray.data  # noqa: PLC0415
+    except ImportError as error:
+        raise ParaisiteError("The engine ray needs Ray: install it with pip install 'paraisite[ray]'.") from error
+    if not ray.is_initialized():
+        try:
+            ray.init(address, log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}})
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            where = address or "this machine"
+            raise ParaisiteError(f"Ray cannot be used on {where}: {str(error).splitlines()[0]}.") from error
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    return ray
+
+
+class PieceActor:
+    """A loaded scanner that finds its pieces by number."""
+
+    def __init__(self, work: Work, settings: ScannerSettings) -> None:
+        """Load the model."""
+        os.environ["OMP_NUM_THREADS"] = "1"
+        self._work, self._scanner = work, Scanner(settings)
+        self._left: Iterator[tuple[int, Piece]] = iter(())
+        self._last = -1
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
+        """Scan the pieces of a batch."""
+        results = [self._scanner.write_part(int(index), self._piece(int(index))) for index in batch["index"]]
+        return {
+            "index": [result.index for result in results],
+            "counts": [json.dumps(result.counts) for result in results],
+        }
+
+    def _piece(self, wanted: int) -> Piece:
+        if wanted <= self._last or self._last < 0:
+            self._left = self._work.left()
+        for index, piece in self._left:
+            if index == wanted:
+                self._last = index
+                return piece
+        raise ParaisiteError(f"The source no longer has a piece {wanted}: it was changed during the scan.")

@@ -1,0 +1,131 @@
+"""The columns of a scan: what a crystal is, what the model says of it, and how far it lies from what the model knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from ase.data import atomic_masses
+
+from paraisite.graphs.canonical import graph_hashes
+from paraisite.metrics import MIN_KAPPA_W_PER_MK
+from paraisite.prediction.prepare import Prepared
+from paraisite.prediction.table import RANGE
+from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.space_group import find_symmetry
+
+DALTON_PER_ANGSTROM3 = 1.66053906892
+"""1 Da/Å³ in g/cm³ (CODATA 2022)."""
+
+
+def schema(n_members: int) -> pa.Schema:
+    """Columns of a scan's table, of an ensemble of `n_members`.
+
+    Units: κ in W/(m K) at 300 K, its variance in W²/(m K)²; volumes in Å³; density in g/cm³; atomic density in 1/Å³.
+    """
+    number, whole, text = pa.float64(), pa.int32(), pa.string()
+    columns = [
+        ("material_id", text), ("formula", text), ("n_atoms", whole), ("n_elements", whole),
+        ("volume", number), ("volume_per_atom", number), ("density", number), ("atomic_density", number),
+        ("spacegroup", whole), ("graph_hash", text),
+        ("kappa_mean", number), ("kappa_variance", number), ("kappa_std", number), ("kappa_median", number),
+        ("kappa_low", number), ("kappa_high", number),
+        *((f"kappa_{member}", pa.float32()) for member in range(1, n_members + 1)),
+        ("status", text), ("error", text), ("source", text),
+    ]  # fmt: skip
+    return pa.schema(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is told of each structure without a model, one array or list a column.
+
+    Attributes:
+        n_elements: Elements; 0 for a failure.
+        volume: Cell volume in Å³; NaN for a failure.
+        density: In g/cm³; NaN for a failure.
+        spacegroup: Number; 0 where it was not asked for.
+    """
+
+    n_elements: np.ndarray
+    volume: np.ndarray
+    density: np.ndarray
+    spacegroup: np.ndarray
+
+
+def describe(items: Sequence[Crystal | ReadFailure], *, symmetry: bool) -> Described:
+    """Describe structures by their cells.
+
+    Args:
+        items: Crystals, and failures.
+        symmetry: Whether to look for the space group, about a millisecond a crystal.
+    """
+    n = len(items)
+    described = Described(np.zeros(n, np.int32), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int32))
+    for row, item in enumerate(items):
+        if isinstance(item, Crystal):
+            volume = item.volume
+            described.n_elements[row] = len(set(item.numbers.tolist()))
+            described.volume[row] = volume
+            described.density[row] = float(atomic_masses[item.numbers].sum()) / volume * DALTON_PER_ANGSTROM3
+            if symmetry:
+                described.spacegroup[row] = find_symmetry(item).space_group
+    return described
+
+
+def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray) -> pa.Table:
+    """Join everything that is known of a chunk of structures.
+
+    Args:
+        prepared: Rows and graphs.
+        described: What the cells tell.
+        kappa: κ of each member in W/(m K), [n_members, n_graphs].
+
+    Returns:
+        The columns of `schema`, one row a structure; κ is null where there is no prediction.
+    """
+    n_rows, n_members = len(prepared.rows.status), len(kappa)
+    members = np.maximum(kappa, MIN_KAPPA_W_PER_MK)
+    low, high = np.exp(np.quantile(np.log(members), RANGE, axis=0))
+    values = {
+        "kappa_mean": members.mean(axis=0),
+        "kappa_variance": members.var(axis=0),
+        "kappa_std": members.std(axis=0),
+        "kappa_median": np.median(members, axis=0),
+        "kappa_low": low,
+        "kappa_high": high,
+        **{f"kappa_{member}": row for member, row in enumerate(members, 1)},
+    }
+    predicted = np.zeros(n_rows, dtype=bool)
+    predicted[prepared.predicted] = True
+    hashes = np.full(n_rows, None, dtype=object)
+    hashes[prepared.predicted] = graph_hashes(prepared.store)
+    n_atoms = np.array(prepared.rows.n_atoms, dtype=np.int32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns: dict[str, object] = {
+            "material_id": prepared.rows.material_id,
+            "formula": prepared.rows.formula,
+            "n_atoms": n_atoms,
+            "n_elements": described.n_elements,
+            "volume": _or_null(described.volume),
+            "volume_per_atom": _or_null(described.volume / n_atoms),
+            "density": _or_null(described.density),
+            "atomic_density": _or_null(n_atoms / described.volume),
+            "spacegroup": pa.array(described.spacegroup, mask=described.spacegroup == 0),
+            "graph_hash": hashes,
+            "status": prepared.rows.status,
+            "error": prepared.rows.error,
+            "source": prepared.rows.source,
+        }
+    for name, value in values.items():
+        full = np.zeros(n_rows)
+        full[prepared.predicted] = value
+        columns[name] = pa.array(full, mask=~predicted)
+    wanted = schema(n_members)
+    return pa.table([pa.array(columns[field.name], type=field.type) for field in wanted], schema=wanted)
+
+
+def _or_null(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))

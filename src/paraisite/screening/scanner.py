@@ -1,0 +1,83 @@
+"""The work on one piece: read, build graphs, predict, write its part. Every engine does it with this class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from paraisite.atomic import atomic_path
+from paraisite.prediction.predict import Predictor
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
+from paraisite.screening.manifest import part_path
+from paraisite.screening.pieces import Piece
+from paraisite.screening.rows import describe, make_rows, schema
+
+
+@dataclass(frozen=True, slots=True)
+class ScannerSettings:
+    """What a worker needs to know.
+
+    Attributes:
+        out: The scan's folder.
+        model: Folder of the model.
+        device: `cpu` or `cuda`.
+        symmetry: Whether to look for space groups.
+    """
+
+    out: Path
+    model: Path
+    device: str = "cpu"
+    symmetry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PieceResult:
+    """What is told of a finished piece.
+
+    Attributes:
+        index: Number of the piece.
+        counts: Rows by status.
+    """
+
+    index: int
+    counts: dict[str, int]
+
+
+class Scanner:
+    """A loaded model that turns pieces into parts."""
+
+    def __init__(self, settings: ScannerSettings) -> None:
+        """Load the model."""
+        self.settings = settings
+        self.predictor = Predictor(settings.model, device=settings.device, threads=1)
+        self.schema = schema(self.predictor.model.settings.n_members)
+
+    def write_part(self, index: int, piece: Piece) -> PieceResult:
+        """Scan a piece and write its part, whole or not at all.
+
+        Raises:
+            OSError: The part cannot be written, for example for want of space.
+        """
+        counts: Counter[str] = Counter()
+        with (
+            atomic_path(part_path(self.settings.out, index)) as path,
+            pq.ParquetWriter(path, self.schema, compression="zstd") as writer,
+        ):
+            for table in self.tables(piece):
+                writer.write_table(table)
+                counts.update(table["status"].to_pylist())
+        return PieceResult(index, dict(counts))
+
+    def tables(self, piece: Piece) -> Iterator[pa.Table]:
+        """Rows of a piece, a chunk at a time, so that memory stays bounded whatever the piece."""
+        items = piece.items()
+        while chunk := list(islice(items, CHUNK_CRYSTALS)):
+            prepared = prepare(chunk, self.predictor.settings)
+            described = describe(chunk, symmetry=self.settings.symmetry)
+            yield make_rows(prepared, described, self.predictor.kappa(prepared))

@@ -1,0 +1,25 @@
+"""A worker process of a scan: settings come in, then pieces with their numbers; results go out."""
+
+from __future__ import annotations
+
+from paraisite.processes import Parent
+from paraisite.screening.scanner import Scanner
+
+
+def main() -> None:
+    """Scan pieces until the standard input ends."""
+    parent = Parent()
+    try:
+        scanner = Scanner(parent.receive())
+        while True:
+            index, piece = parent.receive()
+            try:
+                parent.send(scanner.write_part(index, piece))
+            except OSError as error:
+                parent.send(error)
+    except (EOFError, KeyboardInterrupt):
+        return
+
+
+if __name__ == "__main__":
+    main()

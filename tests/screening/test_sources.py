@@ -1,0 +1,142 @@
+"""Sources of a scan: every form gives the same crystals, cut into the same pieces every time."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import databases
+import pytest
+
+from paraisite.errors import DataError
+from paraisite.screening.sources import open_source
+from paraisite.structures.crystal import Crystal, ReadFailure
+
+Make = Callable[[Path], Path]
+
+
+def cifs(folder: Path) -> Path:
+    return databases.write_cifs(folder / "cifs")
+
+
+FORMS: dict[str, Make] = {
+    "folder": cifs,
+    "extxyz": lambda folder: databases.write_extxyz(folder / "all.extxyz"),
+    "optimade json lines": lambda folder: databases.write_jsonl(folder / "all.jsonl"),
+    "parquet, optimade": lambda folder: databases.write_parquet(folder / "all.parquet", nested=True),
+    "parquet, json": lambda folder: databases.write_parquet(folder / "all.parquet", nested=False),
+    "zip": lambda folder: databases.write_zip(folder / "all.zip", cifs(folder)),
+    "tar": lambda folder: databases.write_tar(folder / "all.tar.gz", cifs(folder)),
+    "list": lambda folder: databases.write_list(folder / "all.txt", cifs(folder)),
+    "glob": lambda folder: cifs(folder) / "*.cif",
+}
+
+
+def items_of(source: str | Path, size: int = 5) -> list[Crystal | ReadFailure]:
+    return [item for piece in open_source(source).pieces(size) for item in piece.items()]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_crystals(form: str, tmp_path: Path) -> None:
+    items = items_of(FORMS[form](tmp_path))
+    expected = {crystal.material_id: crystal for crystal in databases.crystals()}
+    assert {item.material_id for item in items} == set(expected)
+    assert len(items) == len(expected)
+    for item in items:
+        assert isinstance(item, Crystal)
+        assert item.formula == expected[item.material_id].formula
+        assert item.volume == pytest.approx(expected[item.material_id].volume, rel=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pieces_are_small_the_same_every_time_and_can_be_sent(form: str, tmp_path: Path) -> None:
+    source = open_source(FORMS[form](tmp_path))
+    first, second = ([[item.material_id for item in piece.items()] for piece in source.pieces(5)] for _ in range(2))
+    assert first == second
+    assert max(map(len, first)) <= 5
+    assert len(first) >= 3
+    sent = [pickle.loads(pickle.dumps(piece)) for piece in source.pieces(5)]
+    assert [[item.material_id for item in piece.items()] for piece in sent] == first
+
+
+def test_a_mixed_folder_is_read_to_any_depth(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    databases.write_extxyz(tmp_path / "deep" / "er.extxyz", 3)
+    cifs(tmp_path)
+    (tmp_path / "README").write_text("no structure")
+    (tmp_path / ".hidden").mkdir()
+    databases.write_extxyz(tmp_path / ".hidden" / "x.extxyz", 2)
+    assert len(items_of(tmp_path)) == 3 + databases.N_CRYSTALS
+
+
+def test_several_sources(tmp_path: Path) -> None:
+    folder, file = cifs(tmp_path), databases.write_extxyz(tmp_path / "all.extxyz", 4)
+    source = open_source([folder, file])
+    assert sum(1 for piece in source.pieces(100) for _ in piece.items()) == databases.N_CRYSTALS + 4
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize("ending", ["zip", "tar.gz", "parquet", "extxyz.gz"])
+def test_a_truncated_file_is_told(ending: str, share: float, tmp_path: Path) -> None:
+    if ending == "zip":
+        path = databases.write_zip(tmp_path / "all.zip", cifs(tmp_path))
+    elif ending == "tar.gz":
+        path = databases.write_tar(tmp_path / "all.tar.gz", cifs(tmp_path))
+    elif ending == "parquet":
+        path = databases.write_parquet(tmp_path / "all.parquet", nested=True)
+    else:
+        path = databases.write_extxyz(tmp_path / "all.extxyz.gz")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    items = items_of(path)
+    failures = [item for item in items if isinstance(item, ReadFailure)]
+    assert failures
+    assert all(str(path) in failure.message for failure in failures)
+    # What came before the damage is kept.
+    assert len({item.material_id for item in items if isinstance(item, Crystal)}) <= databases.N_CRYSTALS
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".parquet"])
+def test_a_file_that_is_not_what_it_is_named(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"wrong{ending}"
+    path.write_text("something else")
+    (failure,) = items_of(path)
+    assert isinstance(failure, ReadFailure)
+    assert path.name in failure.message
+
+
+def test_a_parquet_file_without_structures(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"formula": ["NaCl"]}), tmp_path / "t.parquet")
+    (failure,) = items_of(tmp_path / "t.parquet")
+    assert isinstance(failure, ReadFailure)
+    assert "column structure" in failure.message
+
+
+def test_a_missing_file_of_a_list_is_one_failure(tmp_path: Path) -> None:
+    (tmp_path / "all.txt").write_text("nowhere.cif\n")
+    (failure,) = items_of(tmp_path / "all.txt")
+    assert isinstance(failure, ReadFailure)
+    assert "nowhere.cif" in failure.message
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere/*.cif"])
+def test_a_source_that_is_not_there(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        open_source(str(tmp_path / name))
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no files"):
+        open_source(tmp_path)
+
+
+def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
+    folder = cifs(tmp_path)
+    before = open_source(folder).fingerprint()
+    assert open_source(folder).fingerprint() == before
+    next(folder.iterdir()).unlink()
+    assert open_source(folder).fingerprint() != before
