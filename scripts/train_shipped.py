@@ -30,17 +30,6 @@ from paraisite.training.run import RunOptions, StageProgress, prepare_data, read
 PACKAGE_DATA = Path(__file__).parents[1] / "src" / "paraisite" / "data"
 TOGO15_FAMILIES = ("RWTG15", "FETG15", "RWAFTG15", "FEAFTG15")
 HELD_OUT = "-held-out"
-README = Path(__file__).parents[1] / "README.md"
-TABLE_START, TABLE_END = "<!-- errors: made by scripts/train_shipped.py pack -->\n", "<!-- end of errors -->\n"
-PUBLISHED = {
-    "RWTG15": ("0.54", "–"),
-    "FETG15": ("0.51", "–"),
-    "RWAFTG15": ("–", "–"),
-    "FEAFTG15": ("–", "0.288"),
-    "RWAF": ("0.598", "–"),
-    "FEAF": ("0.488", "–"),
-}
-"""Mean of the published per-run errors: in true κ, and in the compressed scale (step 3 alone)."""
 LICENCES = [
     "MatGL's MEGNet-MP-2018.6.1-Eform weights (BSD-3-Clause, doi 10.1021/acs.chemmater.9b01294)",
     "AFLOW AGL κ of 4 399 ICSD crystals (aflow.org, free for academic use with citation, doi 10.1103/PhysRevB.90.174107)",
@@ -138,29 +127,6 @@ def pack(runs: Path) -> None:
     (PACKAGE_DATA / "errors.json").write_text(json.dumps(errors, indent=1) + "\n", encoding="utf-8")
     table = pd.concat(curves)[["family", "epoch", "mean", "standard_deviation"]]
     table.to_csv(PACKAGE_DATA / "curves.csv", index=False, float_format="%.4f")
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(TABLE_START)
-    README.write_text(
-        before + TABLE_START + error_table(errors) + TABLE_END + rest.split(TABLE_END)[1], encoding="utf-8"
-    )
-
-
-def error_table(errors: dict[str, Any]) -> str:
-    """The README's table of errors: MAPE, mean ± standard deviation over the 9 runs."""
-    head = "| family | data | held out | last epoch | paper protocol | published | compressed | published |"
-    lines = ["", head, "|" + "---|" * 8]
-    for family, (true_kappa, compressed) in PUBLISHED.items():
-        summary = errors[family]["summary"]
-
-        def cell(protocol: str, summary: dict[str, Any] = summary) -> str:
-            if protocol not in summary:
-                return "–"
-            return "{mean:.2f} ± {standard_deviation:.2f}".format(**summary[protocol]["mape"])
-
-        cells = [family, errors[family]["data"], *map(cell, ("held_out", "last_epoch", "paper")), true_kappa]
-        togo15 = errors[family]["data"] == "togo15"
-        lines.append("| " + " | ".join([*cells, cell("paper_compressed") if togo15 else "–", compressed]) + " |")
-    return "\n".join(lines) + "\n\n"
 
 
 def _report(progress: StageProgress) -> None:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from paraisite.fetch.catalogue import fetch_data, list_data
     from paraisite.models.files import load_model, save_model, shipped_models
     from paraisite.prediction.predict import Predictor, predict, predict_files
+    from paraisite.screening.scan import ScanOptions, scan
     from paraisite.structures.crystal import Crystal
     from paraisite.structures.readers import iter_crystals, read_crystals
+    from paraisite.study.report import write_report
+    from paraisite.study.reproduce import reproduce
     from paraisite.training.finetune import finetune
     from paraisite.training.recipe import Recipe, StageRecipe, family_recipe
     from paraisite.training.run import RunOptions, train
@@ -36,6 +39,7 @@ _HOMES = {
     "Predictor": "prediction.predict",
     "Recipe": "training.recipe",
     "RunOptions": "training.run",
+    "ScanOptions": "screening.scan",
     "StageRecipe": "training.recipe",
     "evaluate": "evaluation",
     "family_recipe": "training.recipe",
@@ -50,10 +54,13 @@ _HOMES = {
     "predict_files": "prediction.predict",
     "read_crystals": "structures.readers",
     "read_labelled": "datasets.catalogue",
+    "reproduce": "study.reproduce",
     "run_demo": "demo",
     "save_model": "models.files",
+    "scan": "screening.scan",
     "shipped_models": "models.files",
     "train": "training.run",
+    "write_report": "study.report",
 }
 
 __all__ = [
@@ -64,6 +71,7 @@ __all__ = [
     "Predictor",
     "Recipe",
     "RunOptions",
+    "ScanOptions",
     "StageRecipe",
     "__version__",
     "evaluate",
@@ -79,10 +87,13 @@ __all__ = [
     "predict_files",
     "read_crystals",
     "read_labelled",
+    "reproduce",
     "run_demo",
     "save_model",
+    "scan",
     "shipped_models",
     "train",
+    "write_report",
 ]
 
 

@@ -71,7 +71,7 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted; the same command goes on where a training stopped.")
+        _say("Interrupted; the same command goes on where it stopped (a scan with --resume).")
         return 130
     except Exception as error:
         if debug:

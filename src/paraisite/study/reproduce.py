@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,14 +149,18 @@ def _run(
                     else:
                         failed[key] = state
             if report is not None:
-                running = tuple(state for job, _ in at_work.values() if (state := read_state(out, job)) is not None)
-                report(StudyProgress(len(plan), len(done), tuple(failed.values()), running))
+                report(StudyProgress(len(plan), len(done), tuple(failed.values()), _running(out, at_work)))
             time.sleep(POLL_SECONDS)
     finally:
         for _, process in at_work.values():
             process.kill()
             process.wait()
     return tuple(failed.values())
+
+
+def _running(out: Path, at_work: Mapping[str, tuple[Job, object]]) -> tuple[JobState, ...]:
+    found = (read_state(out, job) for job, _ in at_work.values())
+    return tuple(state for state in found if state is not None)
 
 
 def _start(out: Path, job: Job, data_folder: Path | None, *, quick: bool) -> subprocess.Popen[bytes]:
