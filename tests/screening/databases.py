@@ -41,6 +41,8 @@ def optimade_attributes(crystal: Crystal) -> dict[str, object]:
         ],
         "dimension_types": [1, 1, 1],
         "chemical_formula_reduced": crystal.formula,
+        "elements": sorted(set(symbols)),
+        "nelements": len(set(symbols)),
     }
 
 
@@ -56,11 +58,11 @@ def write_cifs(folder: Path) -> Path:
     return folder
 
 
-def write_jsonl(path: Path) -> Path:
+def write_jsonl(path: Path, n_crystals: int = N_CRYSTALS) -> Path:
     """OPTIMADE records, as a provider sends them."""
     lines = [
         json.dumps({"id": crystal.material_id, "type": "structures", "attributes": optimade_attributes(crystal)})
-        for crystal in crystals()
+        for crystal in crystals(n_crystals)
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -24,11 +24,15 @@ SOME_FAILED = 3
 
 def scan(
     source: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, archives (zip, tar), Parquet, or a .txt list of files.")
+        list[str],
+        typer.Argument(
+            help="Files, folders, globs, archives (zip, tar), Parquet, a .txt list of files, optimade:URL, or mp:stable."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the scan.")],
     model: Annotated[str, typer.Option("--model", "-m", help="Shipped model, or a model folder.")] = DEFAULT_MODEL,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the scan that is in the folder.")] = False,
+    query: Annotated[str, typer.Option("--filter", help="Filter of an optimade: source.")] = "",
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=1, help="Working processes; one a core if unset.")
     ] = None,
@@ -54,6 +58,7 @@ def scan(
             piece_size=piece_size,
             symmetry=symmetry,
             resume=resume,
+            query=query,
             engine=cast("Literal['local', 'ray']", engine),
             address=address,
             report=report,

@@ -68,11 +68,21 @@ def part_paths(out: str | Path) -> list[Path]:
     return paths
 
 
-def begin(out: Path, manifest: Manifest, *, resume: bool) -> None:
+def refuse_second(out: Path, *, resume: bool) -> None:
+    """Refuse to begin a scan where there is one.
+
+    Raises:
+        RunError: There is a scan already, and it is not to be resumed.
+    """
+    if (out / MANIFEST).exists() and not resume:
+        raise RunError(f"{out} holds a scan already; go on with it by --resume, or choose another folder.")
+
+
+def begin(out: Path, manifest: Manifest) -> None:
     """Write the manifest of a new scan, or compare it with that of the one to go on with.
 
     Raises:
-        RunError: There is a scan already and it is not to be resumed, or it is another one.
+        RunError: The folder holds another scan.
     """
     path = out / MANIFEST
     if not path.exists():
@@ -80,8 +90,6 @@ def begin(out: Path, manifest: Manifest, *, resume: bool) -> None:
             raise RunError(f"{out} holds parts of a scan without its {MANIFEST}; choose another folder.")
         write_text_atomic(path, json.dumps({**asdict(manifest), "complete": False}, indent=1) + "\n")
         return
-    if not resume:
-        raise RunError(f"{out} holds a scan already; go on with it by --resume, or choose another folder.")
     before = read_manifest(out)
     for name, value in asdict(manifest).items():
         if getattr(before, name) != value:

@@ -18,10 +18,21 @@ from paraisite.models.files import WEIGHTS_NAME, find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.prepare import BONDLESS, OK
 from paraisite.screening.local import scan_locally
-from paraisite.screening.manifest import PARTS, Manifest, begin, clean, done_parts, file_hash, finish, part_path
+from paraisite.screening.manifest import (
+    PARTS,
+    Manifest,
+    begin,
+    clean,
+    done_parts,
+    file_hash,
+    finish,
+    part_path,
+    refuse_second,
+)
 from paraisite.screening.ray_engine import scan_with_ray
+from paraisite.screening.remote import find_source
 from paraisite.screening.scanner import PieceResult, ScannerSettings
-from paraisite.screening.sources import Source, Work, open_source
+from paraisite.screening.sources import Source, Work
 
 PIECE_SIZE = 1024
 PREDICTED = {OK, BONDLESS}
@@ -39,6 +50,7 @@ class ScanOptions:
         piece_size: Structures of a part, at most.
         symmetry: Whether to look for space groups, which takes about a millisecond a crystal.
         resume: Go on with the scan that is in the folder.
+        query: Filter of an `optimade:` source.
         engine: `local`, or `ray` for a cluster.
         address: Address of a Ray cluster; without it Ray starts one on this machine.
         report: Called after every part.
@@ -50,6 +62,7 @@ class ScanOptions:
     piece_size: int = PIECE_SIZE
     symmetry: bool = False
     resume: bool = False
+    query: str = ""
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
     report: Callable[[ScanProgress], None] | None = None
@@ -85,7 +98,7 @@ def scan(
     in the end every structure has exactly one row.
 
     Args:
-        source: See `open_source`.
+        source: See `find_source`.
         out: The scan's folder.
         options: Model and how to work.
 
@@ -94,13 +107,15 @@ def scan(
 
     Raises:
         DataError: The source holds nothing.
+        FetchError: A server does not answer with its structures.
         ModelFileError: There is no such model.
         RunError: The folder holds another scan, or one that is not to be resumed.
         OSError: A part cannot be written.
     """
     out = Path(out)
     folder = find_model(options.model)
-    opened = source if isinstance(source, Source) else open_source(source)
+    refuse_second(out, resume=options.resume)
+    opened = source if isinstance(source, Source) else find_source(source, out, options.query)
     manifest = Manifest(
         source=opened.name,
         fingerprint=opened.fingerprint(),
@@ -111,7 +126,7 @@ def scan(
         symmetry=options.symmetry,
     )
     (out / PARTS).mkdir(parents=True, exist_ok=True)
-    begin(out, manifest, resume=options.resume)
+    begin(out, manifest)
     done = frozenset(done_parts(out))
     before = Counter[str]()
     for index in done:

@@ -15,15 +15,17 @@ from paraisite.datasets.splits import Splits, inner_splits, limit_training, publ
 from paraisite.errors import ParaisiteError
 from paraisite.metrics import error_metrics
 from paraisite.structures.crystal import Crystal
+from paraisite.structures.space_group import find_symmetry
 from paraisite.study.candidates.gaussian_process import gaussian_process_structure
 from paraisite.study.candidates.registry import CANDIDATES, make_candidate, unavailable_candidates
 from paraisite.study.candidates.run import run_candidate
 from paraisite.study.candidates.slack import AglTable, SlackAgl
-from paraisite.structures.space_group import find_symmetry
 
 RUNS = (1, 2)
 LOOKED_UP = ("slack_agl", "slack_agl_calibrated")
-LEARNED = [name for name in CANDIDATES if name not in LOOKED_UP]
+OWN_EXTRA = ("roost",)
+"""Candidates that need an extra of their own, and have tests of their own."""
+LEARNED = [name for name in CANDIDATES if name not in (*LOOKED_UP, *OWN_EXTRA)]
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +141,7 @@ def test_the_slack_model_is_looked_up(togo15: DataSet, shared: Path, tmp_path: P
     found = {(crystal.formula, find_symmetry(crystal).space_group) for crystal in entries}
     known = np.array([(c.formula, find_symmetry(c).space_group) in found for c in togo15.crystals])
     assert known.mean() == settings["coverage"]
-    assert unavailable_candidates(shared) == {}
+    assert unavailable_candidates(shared).keys() <= set(OWN_EXTRA)
 
 
 def test_an_agl_value_needs_formula_and_space_group(togo15: DataSet) -> None:
@@ -169,7 +171,7 @@ def test_recalibration_is_a_line_in_the_logarithms(togo15: DataSet, shared: Path
 
 def test_missing_data_are_named(monkeypatch: pytest.MonkeyPatch, togo15: DataSet, tmp_path: Path) -> None:
     monkeypatch.delenv("PARAISITE_DATA", raising=False)
-    assert unavailable_candidates().keys() == set(LOOKED_UP)
+    assert unavailable_candidates().keys() - set(OWN_EXTRA) == set(LOOKED_UP)
     assert "aflow_agl.extxyz.gz" in unavailable_candidates()["slack_agl"]
     with pytest.raises(ParaisiteError, match=r"--data DIR or PARAISITE_DATA"):
         run_candidate("slack_agl", togo15, splits_of(togo15), RUNS, tmp_path)

@@ -1,0 +1,49 @@
+"""Sources on public servers: fetched into the scan's folder first, so that a scan can go on without asking again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from paraisite.errors import DataError
+from paraisite.fetch.catalogue import fetch_data
+from paraisite.fetch.common import FetchOptions, Report
+from paraisite.fetch.optimade import fetch_optimade
+from paraisite.screening.sources import Source, open_source
+
+OPTIMADE, MATERIALS_PROJECT = "optimade:", "mp:"
+SOURCE_FOLDER = "source"
+
+
+def find_source(
+    source: str | Path | Sequence[str | Path], out: Path, query: str = "", report: Report | None = None
+) -> Source:
+    """Find the files of a source, fetching them into `out/source` where they are on a server.
+
+    Args:
+        source: As for `open_source`, or `optimade:URL` of a provider, or `mp:stable` for the Materials Project's stable
+            crystals (needs the extra `mp` and a key in `MP_API_KEY`).
+        out: The scan's folder.
+        query: Filter of an OPTIMADE provider.
+        report: Called while structures are fetched.
+
+    Raises:
+        DataError: The source holds nothing, or a filter is given to a source that has none.
+        FetchError: The server does not answer with the structures.
+    """
+    given = [source] if isinstance(source, str | Path) else list(source)
+    name = str(given[0]) if len(given) == 1 else ""
+    folder = out / SOURCE_FOLDER
+    if name.startswith(OPTIMADE):
+        fetch_optimade(folder, name.removeprefix(OPTIMADE), query, FetchOptions(report=report))
+        files = sorted(folder.glob("*.jsonl"))
+        if not files:
+            raise DataError(f"{name} has no structures for the filter {query!r}.")
+        return Source(f"{name} {query}".strip(), tuple(files))
+    if query:
+        raise DataError(f"--filter is for optimade: sources; {', '.join(map(str, given))} is read whole.")
+    if name.startswith(MATERIALS_PROJECT):
+        if name != f"{MATERIALS_PROJECT}stable":
+            raise DataError(f"{name} is not known; give mp:stable, the Materials Project's stable crystals.")
+        return Source(name, open_source(fetch_data("materials_project", folder=folder, report=report)).files)
+    return open_source(given)
