@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from paraisite.cli import data, scan, study, training
+from paraisite.cli import data, scan, scan_results, study, training
 from paraisite.cli.output import SHOWN_ROWS, TableWriter, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
@@ -34,6 +34,12 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples: paraisite info; paraisite info FEAF; paraisite info --json")(info)
     app.command(epilog="Example: paraisite demo -o demo")(training.demo)
     app.command(epilog="Example: paraisite scan folder/ -o scan; paraisite top scan --lowest 20")(scan.scan)
+    app.command(epilog="Example: paraisite query scan 'SELECT formula, kappa_mean FROM scan ORDER BY 2 LIMIT 5'")(
+        scan_results.query
+    )
+    app.command(epilog="Example: paraisite top scan --lowest 20 --max-atoms 40")(scan_results.top)
+    app.command(epilog="Example: paraisite export scan --csv kappa.csv --structures cifs")(scan_results.export)
+    app.command(epilog="Example: paraisite analyze step1 step2 step3 -o analysis")(scan_results.analyze)
     app.command(epilog="Example: paraisite reproduce -o study --data DIR")(study.reproduce)
     app.command(epilog="Example: paraisite report study")(study.report)
     app.add_typer(data.app, name="data")

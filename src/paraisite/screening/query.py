@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from paraisite.screening.manifest import part_paths
 
 SCAN_VIEW = "scan"
 KEY = "material_id"
+ADDED = ("position", "duplicate_of")
+"""Columns of the view beside the scan's own."""
 CLASH_PREFIX = "joined_"
 """Put before a joined column that has the name of a column of the scan."""
 CHUNK_VECTORS = 2
@@ -40,8 +42,9 @@ class QueryError(ParaisiteError):
 def query_scan(out: str | Path, sql: str, features: str | Path | None = None) -> pd.DataFrame:
     """Answer one SELECT over the view `scan`.
 
-    The view has the scan's columns, the joined ones, and `duplicate_of`: the first `material_id` with the same `graph_hash`
-    and `formula`, null for that first one. The query can read nothing else, and change nothing.
+    The view has the scan's columns, the joined ones, `position`: the number of the row, from 1, and `duplicate_of`: the first
+    `material_id` with the same `graph_hash` and `formula`, null for that first one. The query can read nothing else, and
+    change nothing.
 
     Args:
         out: The scan's folder.
@@ -60,7 +63,7 @@ def query_scan(out: str | Path, sql: str, features: str | Path | None = None) ->
         return answer(connection, sql)
 
 
-def stream_query(out: str | Path, sql: str, features: str | Path | None = None) -> Iterator[pd.DataFrame]:
+def stream_query(out: str | Path, sql: str, features: str | Path | None = None) -> Generator[pd.DataFrame, None, None]:
     """As `query_scan`, a chunk of rows at a time; at least one chunk, empty where nothing is selected."""
     with open_scan(out, features) as connection:
         yield from stream_answer(connection, sql)
@@ -95,7 +98,7 @@ def add_scan(
     same = "WINDOW same AS (PARTITION BY graph_hash, formula ORDER BY position)"
     duplicate = f"graph_hash IS NOT NULL AND row_number() OVER same > 1 THEN first_value({KEY}) OVER same"
     rows = f"SELECT *, row_number() OVER () AS position FROM {view}_parts"  # noqa: S608 - all names are our own
-    select = f"SELECT * EXCLUDE (position), CASE WHEN {duplicate} END AS duplicate_of FROM ({rows}) {same}"  # noqa: S608
+    select = f"SELECT *, CASE WHEN {duplicate} END AS duplicate_of FROM ({rows}) {same}"  # noqa: S608
     if features is not None:
         names = ", ".join(_add_features(connection, Path(features), f"{view}_features", set(parts.schema.names)))
         joined = f"LEFT JOIN {view}_features ON {view}_features.{KEY} = chosen.{KEY}"
@@ -122,7 +125,7 @@ def _add_features(connection: duckdb.DuckDBPyConnection, path: Path, table: str,
     ).fetchone()
     if twice is not None:
         raise DataError(f"The table {path} has {KEY} {twice[0]} more than once; keep one row of each.")
-    used = {column.lower() for column in (*taken, "duplicate_of")}
+    used = {column.lower() for column in (*taken, *ADDED)}
     return [
         f"{table}.{quoted(column)}" + (f" AS {quoted(CLASH_PREFIX + column)}" if column.lower() in used else "")
         for column in columns

@@ -19,7 +19,7 @@ DOMAINS = ("inside", "edge", "outside")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows of a scan are wanted, and in which order; all of them without a condition.
+    """Which rows of a scan are wanted: without a condition all of them, in the order of the scan.
 
     Attributes:
         lowest: Only so many, those of the lowest mean κ, lowest first.
@@ -56,12 +56,14 @@ class Selection:
             # Lines of their own, so that a comment in the user's condition ends with it.
             parts.append("WHERE " + " AND ".join(f"(\n{condition}\n)" for condition in conditions))
         if self.unique:
-            order = "PARTITION BY graph_hash, formula ORDER BY n_atoms, material_id"
+            order = "PARTITION BY graph_hash, formula ORDER BY n_atoms, position"
             parts.append(f"QUALIFY graph_hash IS NULL OR row_number() OVER ({order}) = 1")
         limit = self.lowest if self.highest is None else self.highest
-        if limit is not None:
+        if limit is None:
+            parts.append("ORDER BY position")
+        else:
             order = "ASC" if self.highest is None else "DESC"
-            parts.append(f"ORDER BY kappa_mean {order}, material_id LIMIT {int(limit)}")
+            parts.append(f"ORDER BY kappa_mean {order}, position LIMIT {int(limit)}")
         return "\n".join(parts)
 
     def _conditions(self) -> list[str]:
@@ -117,8 +119,8 @@ def stream_rows(out: str | Path, selection: Selection, features: str | Path | No
 @contextmanager
 def _opened(out: str | Path, selection: Selection, features: str | Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     with open_scan(out, features) as connection:
-        if selection.domain is not None and "domain" not in view_columns(connection):
-            raise QueryError(f"The scan in {out} has no column domain: its model tells none; leave out the domain.")
+        if selection.domain is not None and not tells(connection, SCAN_VIEW, "domain"):
+            raise QueryError(f"The scan in {out} tells no domain, since its model knows none; leave out the domain.")
         yield connection
 
 
@@ -127,13 +129,20 @@ def view_columns(connection: duckdb.DuckDBPyConnection, view: str = SCAN_VIEW) -
     return [str(name) for name in connection.view(view).columns]
 
 
+def tells(connection: duckdb.DuckDBPyConnection, view: str, column: str) -> bool:
+    """Whether a view has a column with a value in it; a model without a domain leaves its columns empty."""
+    if column not in view_columns(connection, view):
+        return False
+    return connection.execute(f"SELECT count({column}) > 0 FROM {view}").fetchall() == [(True,)]  # noqa: S608
+
+
 def export_csv(
     out: str | Path,
     path: str | Path,
     selection: Selection = Selection(),
     features: str | Path | None = None,
 ) -> int:
-    """Write rows of a scan as one CSV file, whole or not at all, in bounded memory.
+    """Write rows of a scan as one CSV file, whole or not at all.
 
     Args:
         out: The scan's folder.

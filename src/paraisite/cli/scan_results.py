@@ -1,0 +1,223 @@
+"""The commands on a finished scan: query it, list its top, export it, analyse it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from paraisite.cli.output import SHOWN_ROWS, TableWriter, show_predictions
+from paraisite.errors import ParaisiteError
+
+if TYPE_CHECKING:
+    from paraisite.screening.selection import Selection
+
+SOME_FAILED = 3
+DEFAULT_TOP = 20
+
+OutArgument = Annotated[Path, typer.Argument(help="Folder of a scan.")]
+FeaturesOption = Annotated[
+    Path | None, typer.Option("--features", help="A CSV table of further columns, joined by material_id.")
+]
+CsvOption = Annotated[Path | None, typer.Option("--csv", help="Write the rows as CSV; - is the standard output.")]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the rows as a JSON array; - is the standard output.")
+]
+LowestOption = Annotated[int | None, typer.Option("--lowest", min=1, help="So many rows of the lowest mean κ.")]
+HighestOption = Annotated[int | None, typer.Option("--highest", min=1, help="So many rows of the highest mean κ.")]
+MaxAtomsOption = Annotated[int | None, typer.Option("--max-atoms", min=1, help="Atoms of the cell, at most.")]
+ElementsOption = Annotated[str, typer.Option("--elements", help="Elements that must all be there, such as Ba,Sb.")]
+WithoutOption = Annotated[str, typer.Option("--without-elements", help="Elements that must not be there.")]
+DomainOption = Annotated[str | None, typer.Option("--domain", help="inside, edge or outside of the model's domain.")]
+SpreadOption = Annotated[
+    float | None, typer.Option("--max-relative-spread", min=0, help="Standard deviation over mean, at most.")
+]
+UniqueOption = Annotated[bool, typer.Option("--unique", help="One row of each structure, that of the smallest cell.")]
+WhereOption = Annotated[
+    str | None, typer.Option("--where", help="A condition in SQL on any column, also a joined one.")
+]
+
+
+def query(
+    out: OutArgument,
+    sql: Annotated[str, typer.Argument(help="One SELECT over the view scan; 'DESCRIBE scan' lists its columns.")],
+    csv: CsvOption = None,
+    json: JsonOption = None,
+    features: FeaturesOption = None,
+) -> None:
+    """Answer a SELECT over the rows of a scan; the query can read nothing else, and change nothing."""
+    from paraisite.screening.query import stream_query
+
+    with closing(stream_query(out, sql, features)) as chunks:
+        _give(chunks, csv, json)
+
+
+def top(
+    out: OutArgument,
+    lowest: LowestOption = None,
+    highest: HighestOption = None,
+    max_atoms: MaxAtomsOption = None,
+    elements: ElementsOption = "",
+    without_elements: WithoutOption = "",
+    domain: DomainOption = None,
+    max_relative_spread: SpreadOption = None,
+    unique: UniqueOption = False,
+    where: WhereOption = None,
+    features: FeaturesOption = None,
+    csv: CsvOption = None,
+    json: JsonOption = None,
+) -> None:
+    """List the crystals of the lowest or highest κ that pass some conditions; the lowest 20 if nothing is asked for."""
+    from paraisite.screening.selection import select_rows
+
+    if lowest is None and highest is None:
+        lowest = DEFAULT_TOP
+    selection = _selection(
+        lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
+    )
+    table = select_rows(out, selection, features)
+    if csv or json:
+        _give([table], csv, json)
+    elif table.empty:
+        _say("No row passes the conditions.")
+    else:
+        show_predictions(table, Console())
+
+
+def export(
+    out: OutArgument,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the chosen rows into this CSV file.")] = None,
+    structures: Annotated[
+        Path | None, typer.Option("--structures", help="Write the chosen crystals into this folder as CIF files.")
+    ] = None,
+    lowest: LowestOption = None,
+    highest: HighestOption = None,
+    max_atoms: MaxAtomsOption = None,
+    elements: ElementsOption = "",
+    without_elements: WithoutOption = "",
+    domain: DomainOption = None,
+    max_relative_spread: SpreadOption = None,
+    unique: UniqueOption = False,
+    where: WhereOption = None,
+    features: FeaturesOption = None,
+) -> int:
+    """Write rows of a scan as CSV, or its crystals as CIF files, read again from where the scan found them."""
+    from paraisite.screening.export import EXPORTED, export_structures
+    from paraisite.screening.selection import export_csv
+
+    if csv is None and structures is None:
+        raise ParaisiteError("Say what to write: --csv FILE, --structures FOLDER, or both.")
+    selection = _selection(
+        lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
+    )
+    failed = 0
+    if csv is not None:
+        _say(f"{export_csv(out, csv, selection, features)} rows: {csv}")
+    if structures is not None:
+        table = export_structures(out, structures, selection, features)
+        missing = table[table["status"] != EXPORTED]
+        failed = len(missing)
+        for message in missing["error"].head(SHOWN_ROWS):
+            _say(str(message))
+        _say(f"{len(table) - failed} of {len(table)} crystals: {structures}")
+    return SOME_FAILED if failed else 0
+
+
+def analyze(
+    outs: Annotated[
+        list[Path], typer.Argument(help="Folders of scans of the same crystals, such as the paper's steps.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the report; else analysis in the last scan's.")
+    ] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--labels", help="Name of a scan; given once for each, in their order.")
+    ] = None,
+    features: FeaturesOption = None,
+    compare: Annotated[
+        list[str] | None, typer.Option("--compare", help="A joined column of κ in W/(m K) to compare with.")
+    ] = None,
+    candidates: Annotated[int, typer.Option("--candidates", min=0, help="Crystals of low κ to list.")] = 20,
+) -> None:
+    """Report what goes with κ and with the members' spread, how scans differ, and the crystals of low κ."""
+    from paraisite.analysis.report import AnalysisOptions
+    from paraisite.analysis.report import analyze as run
+
+    options = AnalysisOptions(tuple(labels or ()), features, tuple(compare or ()), candidates)
+    Console().print(f"Report: {run(outs, output, options)}", soft_wrap=True)
+
+
+def _selection(
+    lowest: int | None,
+    highest: int | None,
+    max_atoms: int | None,
+    elements: str,
+    without_elements: str,
+    domain: str | None,
+    max_relative_spread: float | None,
+    unique: bool,
+    where: str | None,
+) -> Selection:
+    from paraisite.screening.selection import Selection
+
+    return Selection(
+        lowest=lowest,
+        highest=highest,
+        max_atoms=max_atoms,
+        elements=_symbols(elements),
+        without_elements=_symbols(without_elements),
+        domain=domain,
+        max_relative_spread=max_relative_spread,
+        unique=unique,
+        where=where,
+    )
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    return tuple(symbol for symbol in re.split(r"[,\s]+", text) if symbol)
+
+
+def _give(chunks: Iterable[pd.DataFrame], csv: Path | None, json: Path | None) -> None:
+    """Write chunks of rows to files, or show the first of them."""
+    stream = iter(chunks)
+    if csv or json:
+        # The first chunk comes before the files are opened: a query that fails leaves none behind.
+        first = next(stream)
+        with TableWriter(csv, json) as writer:
+            for chunk in chain([first], stream):
+                writer.write(chunk)
+        return
+    shown = next(stream)
+    more = len(shown) > SHOWN_ROWS or next(stream, None) is not None
+    _show(shown.head(SHOWN_ROWS), Console())
+    if more:
+        _say(f"… the first {min(len(shown), SHOWN_ROWS)} rows; --csv FILE or --json FILE keeps them all.")
+
+
+def _show(table: pd.DataFrame, console: Console) -> None:
+    """Show any table: numbers to the right, what is missing empty."""
+    view = Table(box=None, header_style="bold", pad_edge=False)
+    for name in table.columns:
+        is_number = pd.api.types.is_numeric_dtype(table[name])
+        view.add_column(str(name).replace("[", "\\["), justify="right" if is_number else "left", overflow="fold")
+    for row in table.itertuples(index=False, name=None):
+        view.add_row(*(_cell(value) for value in row))
+    console.print(view)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.6g}"
+    return "" if value is None or value is pd.NA else str(value).replace("[", "\\[")
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)

@@ -1,0 +1,108 @@
+"""The cluster engine on a local Ray cluster of several workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import databases
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from paraisite.errors import ParaisiteError
+from paraisite.screening.manifest import done_parts, part_path, part_paths
+from paraisite.screening.scan import ScanOptions, scan
+
+ray = pytest.importorskip("ray")
+
+LOCAL = ScanOptions(processes=1, piece_size=4)
+CLUSTER = replace(LOCAL, engine="ray", processes=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(
+        num_cpus=3, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}}
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    databases.write_cifs(folder / "cifs")
+    databases.write_extxyz(folder / "long.extxyz", 40)
+    (folder / "broken.cif").write_text("data_broken\n_cell_length_a what\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def local(source: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    out = tmp_path_factory.mktemp("local")
+    scan(source, out, LOCAL)
+    return rows_of(out)
+
+
+def rows_of(out: Path) -> pa.Table:
+    return pa.concat_tables([pq.read_table(path) for path in part_paths(out)])
+
+
+def test_rows_are_those_of_the_local_engine(source: Path, local: pa.Table, tmp_path: Path) -> None:
+    progress = scan(source, tmp_path, CLUSTER)
+    assert rows_of(tmp_path).equals(local)
+    assert (progress.rows, progress.failed) == (53, 1)
+
+
+def test_engines_take_over_from_each_other(source: Path, local: pa.Table, tmp_path: Path) -> None:
+    scan(source, tmp_path, LOCAL)
+    for index in (0, 3, 5):
+        part_path(tmp_path, index).unlink()
+    progress = scan(source, tmp_path, replace(CLUSTER, resume=True))
+    assert progress.rows_now < progress.rows
+    assert rows_of(tmp_path).equals(local)
+
+
+def actor_processes() -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if command.startswith(b"ray::") and b"PieceActor" in command:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_killed_worker_costs_nothing(source: Path, local: pa.Table, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not killed:
+            if done_parts(tmp_path):
+                for process in actor_processes()[:1]:
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(process)
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    scan(source, tmp_path, CLUSTER)
+    killer.join()
+    assert killed
+    assert rows_of(tmp_path).equals(local)
+
+
+def test_a_cluster_that_is_not_there(source: Path, tmp_path: Path) -> None:
+    ray.shutdown()
+    with pytest.raises(ParaisiteError, match=r"127\.0\.0\.1:9"):
+        scan(source, tmp_path, replace(CLUSTER, address="127.0.0.1:9"))
