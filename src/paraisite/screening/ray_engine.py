@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
 from paraisite.screening.sources import Work
 
 MAX_BLOCKS = 2000
+CONNECT_TIMEOUT_SECONDS = 10.0
 
 
 def scan_with_ray(
@@ -61,6 +63,7 @@ def _connect(address: str | None) -> Any:
     except ImportError as error:
         raise ParaisiteError("The engine ray needs Ray: install it with pip install 'paraisite[ray]'.") from error
     if not ray.is_initialized():
+        _check_reachable(address)
         try:
             ray.init(address, log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}})
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -68,6 +71,17 @@ def _connect(address: str | None) -> Any:
             raise ParaisiteError(f"Ray cannot be used on {where}: {str(error).splitlines()[0]}.") from error
     ray.data.DataContext.get_current().enable_progress_bars = False
     return ray
+
+
+def _check_reachable(address: str | None) -> None:
+    """Refuse an address that does not answer: Ray itself would try for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():
+        return  # none, or a word such as `auto`
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_SECONDS).close()
+    except OSError as error:
+        raise ParaisiteError(f"No Ray cluster answers at {address}: {error.strerror or error}.") from error
 
 
 class PieceActor:
