@@ -22,7 +22,8 @@ from paraisite.structures import to_ase, to_pymatgen
 
 COLUMNS = [
     "material_id", "formula", "n_atoms", "kappa_mean", "kappa_std", "kappa_median", "kappa_low", "kappa_high",
-    *(f"kappa_{member}" for member in range(1, 10)), "status", "error", "source",
+    "interval_low", "interval_high", *(f"kappa_{member}" for member in range(1, 10)),
+    "domain", "domain_distance", "domain_reason", "status", "error", "source",
 ]  # fmt: skip
 SAME_GRAPH = 2e-5
 """Relative: the same crystal through another file format differs by float32 rounding of distances."""

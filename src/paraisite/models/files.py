@@ -1,4 +1,4 @@
-"""Model folders: `model.safetensors` and `card.json`, nothing that can run code."""
+"""Model folders: `model.safetensors`, `card.json` and what `paraisite.uncertainty` adds; nothing that can run code."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from paraisite.threads import torch_settings
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
+UNCERTAINTY_NAME = "uncertainty.safetensors"
 MODEL_FORMAT = 1
 
 
@@ -57,6 +58,7 @@ def save_model(
         "elements": list(ELEMENTS),
         "graph": card.get("graph", asdict(GraphSettings())),
     }
+    (folder / UNCERTAINTY_NAME).unlink(missing_ok=True)  # of the model that was here before
     with atomic_path(folder / WEIGHTS_NAME) as temporary:
         save_file(state, temporary)
     write_text_atomic(folder / CARD_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -23,6 +23,8 @@ from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.readers import structure_files
 from paraisite.threads import require_device, torch_settings
+from paraisite.uncertainty.files import load_uncertainty
+from paraisite.uncertainty.judgement import Judgement
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -44,6 +46,7 @@ class Predictor:
     Attributes:
         model: The ensemble, in evaluation mode.
         settings: Graph settings that it was trained with.
+        uncertainty: What it needs to judge its predictions; None where it has no such file.
     """
 
     def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None) -> None:
@@ -61,6 +64,7 @@ class Predictor:
         require_device(device)
         self.settings = graph_settings(folder)
         self.model = load_model(folder, device)
+        self.uncertainty = load_uncertainty(folder, device)
         self._device = device
         self._threads = threads
         self._max_edges = CPU_EDGES if device == "cpu" else GPU_EDGES
@@ -70,19 +74,29 @@ class Predictor:
         """Columns of every table that this predictor makes."""
         return columns(self.model.settings.n_members)
 
-    def kappa(self, chunk: Prepared) -> np.ndarray:
-        """κ at 300 K of each member for a chunk's graphs in W/(m K), [n_members, n_graphs]."""
+    def outputs(self, chunk: Prepared) -> tuple[np.ndarray, Judgement]:
+        """Predict and judge a chunk's graphs.
+
+        Returns:
+            κ at 300 K of each member in W/(m K), [n_members, n_graphs], and what the model says of these predictions.
+        """
+        if len(chunk.store) == 0:
+            return np.zeros((self.model.settings.n_members, 0)), Judgement.unknown(0)
         with torch_settings(self._threads or _threads_for(chunk)), torch.inference_mode():
-            parts = [
-                self.model.predict_kappa(GraphBatch.from_arrays(chunk.store.collate(indices), self._device))
-                for indices in chunk.store.batches(CHUNK_CRYSTALS, self._max_edges)
-            ]
-        empty = np.zeros((self.model.settings.n_members, 0))
-        return torch.cat(parts, dim=1).double().cpu().numpy() if parts else empty
+            features, parts = [], []
+            for indices in chunk.store.batches(CHUNK_CRYSTALS, self._max_edges):
+                batch = GraphBatch.from_arrays(chunk.store.collate(indices), self._device)
+                features.append(self.model.body(batch))
+                parts.append(self.model.target.inverse(self.model.from_features(features[-1])))
+            kappa = torch.cat(parts, dim=1).double().cpu().numpy()
+            if self.uncertainty is None:
+                return kappa, Judgement.unknown(len(chunk.store))
+            formulas = [chunk.rows.formula[row] for row in chunk.predicted]
+            return kappa, self.uncertainty.judge(kappa, torch.cat(features, dim=1), chunk.store, formulas)
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
-        return make_table(chunk.rows, chunk.predicted, self.kappa(chunk))
+        return make_table(chunk.rows, chunk.predicted, *self.outputs(chunk))
 
     def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
         """Predict crystals given as objects.

@@ -15,6 +15,7 @@ from paraisite.prediction.prepare import Prepared
 from paraisite.prediction.table import RANGE
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.space_group import find_symmetry
+from paraisite.uncertainty.judgement import Judgement
 
 DALTON_PER_ANGSTROM3 = 1.66053906892
 """1 Da/Å³ in g/cm³ (CODATA 2022)."""
@@ -31,8 +32,9 @@ def schema(n_members: int) -> pa.Schema:
         ("volume", number), ("volume_per_atom", number), ("density", number), ("atomic_density", number),
         ("spacegroup", whole), ("graph_hash", text),
         ("kappa_mean", number), ("kappa_variance", number), ("kappa_std", number), ("kappa_median", number),
-        ("kappa_low", number), ("kappa_high", number),
+        ("kappa_low", number), ("kappa_high", number), ("interval_low", number), ("interval_high", number),
         *((f"kappa_{member}", pa.float32()) for member in range(1, n_members + 1)),
+        ("domain", text), ("domain_distance", number), ("domain_reason", text),
         ("status", text), ("error", text), ("source", text),
     ]  # fmt: skip
     return pa.schema(columns)
@@ -75,16 +77,17 @@ def describe(items: Sequence[Crystal | ReadFailure], *, symmetry: bool) -> Descr
     return described
 
 
-def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray) -> pa.Table:
+def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray, judgement: Judgement) -> pa.Table:
     """Join everything that is known of a chunk of structures.
 
     Args:
         prepared: Rows and graphs.
         described: What the cells tell.
         kappa: κ of each member in W/(m K), [n_members, n_graphs].
+        judgement: What the model says of these predictions.
 
     Returns:
-        The columns of `schema`, one row a structure; κ is null where there is no prediction.
+        The columns of `schema`, one row a structure; what there is no number or word for is null.
     """
     n_rows, n_members = len(prepared.rows.status), len(kappa)
     members = np.maximum(kappa, MIN_KAPPA_W_PER_MK)
@@ -96,12 +99,16 @@ def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray) -> pa
         "kappa_median": np.median(members, axis=0),
         "kappa_low": low,
         "kappa_high": high,
+        "interval_low": judgement.interval_low,
+        "interval_high": judgement.interval_high,
+        "domain_distance": judgement.domain_distance,
         **{f"kappa_{member}": row for member, row in enumerate(members, 1)},
     }
-    predicted = np.zeros(n_rows, dtype=bool)
-    predicted[prepared.predicted] = True
-    hashes = np.full(n_rows, None, dtype=object)
-    hashes[prepared.predicted] = graph_hashes(prepared.store)
+    texts = {
+        "graph_hash": graph_hashes(prepared.store),
+        "domain": judgement.domain,
+        "domain_reason": judgement.domain_reason,
+    }
     n_atoms = np.array(prepared.rows.n_atoms, dtype=np.int32)
     with np.errstate(divide="ignore", invalid="ignore"):
         columns: dict[str, object] = {
@@ -114,15 +121,18 @@ def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray) -> pa
             "density": _or_null(described.density),
             "atomic_density": _or_null(n_atoms / described.volume),
             "spacegroup": pa.array(described.spacegroup, mask=described.spacegroup == 0),
-            "graph_hash": hashes,
             "status": prepared.rows.status,
             "error": prepared.rows.error,
             "source": prepared.rows.source,
         }
     for name, value in values.items():
-        full = np.zeros(n_rows)
+        full = np.full(n_rows, np.nan)
         full[prepared.predicted] = value
-        columns[name] = pa.array(full, mask=~predicted)
+        columns[name] = _or_null(full)
+    for name, words in texts.items():
+        said = np.full(n_rows, None, dtype=object)
+        said[prepared.predicted] = [word or None for word in words]
+        columns[name] = said
     wanted = schema(n_members)
     return pa.table([pa.array(columns[field.name], type=field.type) for field in wanted], schema=wanted)
 

@@ -80,4 +80,4 @@ class Scanner:
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
             prepared = prepare(chunk, self.predictor.settings)
             described = describe(chunk, symmetry=self.settings.symmetry)
-            yield make_rows(prepared, described, self.predictor.kappa(prepared))
+            yield make_rows(prepared, described, *self.predictor.outputs(prepared))

@@ -98,8 +98,8 @@ class Recipe:
     Attributes:
         name: Name of the recipe, such as `FEAFTG15`.
         stages: Stages in order; each starts from the weights that the one before it selected.
-        initial: `random`, `formation_energy` (MEGNet's body from the published weights, the head random), or the name or
-            folder of a model whose weights all members continue from.
+        initial: `random`, a backbone (`formation_energy`: MEGNet's body from the published weights, the head random; see
+            `paraisite.models.backbones`), or the name or folder of a model whose weights all members continue from.
         runs: Members, by the number of their split (1 to 9 in the paper).
         seed: Seed of initial weights and of the order of the crystals.
         threads: CPU threads; the steps are small, and one is usually the fastest.

@@ -21,18 +21,22 @@ from paraisite.errors import RecipeError, RunError
 from paraisite.graphs.cache import cached_graphs, content_key
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
+from paraisite.models.backbones import BACKBONES
 from paraisite.models.files import load_model, save_model
-from paraisite.models.formation_energy import load_formation_energy_megnet
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import ReadFailure
 from paraisite.threads import require_device, torch_settings
+from paraisite.training.calibration import stage_domain, stage_residuals
 from paraisite.training.loop import StageData, predict_store, train_stage
 from paraisite.training.recipe import Recipe, Split, StageRecipe
 from paraisite.training.results import history_table, predictions_table, stage_errors
 from paraisite.training.state import TrainingState
+from paraisite.uncertainty.domain import Domain
+from paraisite.uncertainty.files import save_uncertainty
+from paraisite.uncertainty.judgement import Uncertainty
 from paraisite.version import __version__
 
-FORMATION_ENERGY_WEIGHTS = "megnet-eform-mp-2018.6.1"
+FORMATION_ENERGY_WEIGHTS = BACKBONES["formation_energy"].folder
 """Folder of MatGL's formation-energy weights inside the data folder."""
 
 
@@ -83,8 +87,8 @@ def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()
     """Train a recipe, or go on with a run that was stopped.
 
     The folder gets `recipe.toml`, `environment.json` and a folder a stage with `splits.json`, `metrics.csv`,
-    `predictions.csv`, `errors.json`, `checkpoint.safetensors` and `model/`. A run that was killed at any moment goes on
-    from its last checkpoint to the same numbers, on the CPU bit for bit.
+    `predictions.csv`, `errors.json`, `checkpoint.safetensors` and `model/`, the model with its uncertainty. A run that was
+    killed at any moment goes on from its last checkpoint to the same numbers, on the CPU bit for bit.
 
     Args:
         recipe: What to do.
@@ -113,13 +117,13 @@ def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()
 def initial_model(recipe: Recipe, data_folder: Path | None = None) -> ParAIsite:
     """Make the ensemble that a recipe starts from; member k draws its random weights from `[seed, run k]`."""
     settings = ParAIsiteSettings(n_members=len(recipe.runs))
-    if recipe.initial not in {"random", "formation_energy"}:
+    backbone = BACKBONES.get(recipe.initial)
+    if backbone is None and recipe.initial != "random":
         return _given_model(recipe, settings)
     model = ParAIsite(settings)
     model.reset([_member_seed(recipe.seed, run) for run in recipe.runs])
-    if recipe.initial == "formation_energy":
-        weights = find_data_file(FORMATION_ENERGY_WEIGHTS, data_folder)
-        body = load_formation_energy_megnet(weights).body
+    if backbone is not None:
+        body = backbone.load(find_data_file(backbone.folder, data_folder))
         with torch.no_grad():
             for name, value in body.named_parameters():
                 model.body.get_parameter(name).copy_(value.expand(len(recipe.runs), *value.shape[1:]))
@@ -244,13 +248,20 @@ def _run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, op
             )
 
     train_stage(state, stage_data, stage, [recipe.seed, position], after_epoch)
-    _finish_stage(recipe, stage, state, stage_data, data, folder=folder)
+    _finish_stage(recipe, position, state, stage_data, data, folder=folder, data_folder=options.data_folder)
 
 
 def _finish_stage(
-    recipe: Recipe, stage: StageRecipe, state: TrainingState, stage_data: StageData, data: DataSet, *, folder: Path
+    recipe: Recipe,
+    position: int,
+    state: TrainingState,
+    stage_data: StageData,
+    data: DataSet,
+    *,
+    folder: Path,
+    data_folder: Path | None,
 ) -> None:
-    model = state.model
+    stage, model = recipe.stages[position], state.model
     last = model.target.inverse(predict_store(model, stage_data.store)).cpu().numpy()
     if stage.selection != "last":
         state.restore_best()
@@ -268,8 +279,20 @@ def _finish_stage(
         "errors": errors["summary"],
     }
     save_model(model, folder / "model", card)
+    domain = stage_domain(model, data, stage_data.store, stage_data.splits)
+    earlier = earlier_domain(recipe, position, model, data_folder)
+    save_uncertainty(Uncertainty(stage_residuals(recipe, position, table), domain, earlier), folder / "model")
     # Written last: a stage with this file is done.
     write_text_atomic(folder / "errors.json", json.dumps(errors, indent=2) + "\n")
+
+
+def earlier_domain(recipe: Recipe, position: int, model: ParAIsite, data_folder: Path | None = None) -> Domain | None:
+    """Describe the data of the stage before, as the model of stage `position` sees them; None where there are no others."""
+    if position == 0 or recipe.stages[position - 1].data == recipe.stages[position].data:
+        return None
+    before = recipe.stages[position - 1]
+    data, store = stage_data_set(before, data_folder)
+    return stage_domain(model, data, store, make_splits(recipe, before, data))
 
 
 def _write_splits(folder: Path, recipe: Recipe, data: DataSet, splits: Splits) -> None:

@@ -1,0 +1,1 @@
+"""How far a prediction can be off, and whether the model knows such crystals."""

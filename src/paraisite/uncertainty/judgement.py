@@ -1,0 +1,80 @@
+"""What a model says of its own predictions: their intervals, and whether it knows such crystals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paraisite.graphs.store import GraphStore
+from paraisite.uncertainty.conformal import Residuals
+from paraisite.uncertainty.domain import LEVELS, Domain
+
+EARLIER = ("inside the domain of", "at the edge of the domain of", "outside the domain of")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is said of each prediction, one array or list a column.
+
+    Attributes:
+        interval_low: Lower end of the calibrated 90 % interval of κ in W/(m K), [n] float64; NaN without a calibration.
+        interval_high: Upper end.
+        domain: `inside`, `edge` or `outside`; empty where the model does not know its domain.
+        domain_distance: Distance to the training crystals, 1 is usual between them, [n] float64; NaN as above.
+        domain_reason: Why a crystal is not inside, in words; empty where it is.
+    """
+
+    interval_low: np.ndarray
+    interval_high: np.ndarray
+    domain: list[str]
+    domain_distance: np.ndarray
+    domain_reason: list[str]
+
+    @classmethod
+    def unknown(cls, n: int) -> Judgement:
+        """What is said without a calibration."""
+        nothing = np.full(n, np.nan)
+        return cls(nothing, nothing, [""] * n, nothing, [""] * n)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """What a model needs to judge its predictions.
+
+    Attributes:
+        residuals: Errors on held-out crystals; None where the model has no honest ones.
+        domain: The crystals that its last stage trained on.
+        earlier: Those of the stage before, seen by the same model; None where there is none.
+    """
+
+    residuals: Residuals | None
+    domain: Domain
+    earlier: Domain | None = None
+
+    def to(self, device: torch.device | str) -> Uncertainty:
+        """Move the domains to a device."""
+        earlier = None if self.earlier is None else self.earlier.to(device)
+        return Uncertainty(self.residuals, self.domain.to(device), earlier)
+
+    def judge(self, kappa: np.ndarray, features: Tensor, store: GraphStore, formulas: Sequence[str]) -> Judgement:
+        """Judge predictions.
+
+        Args:
+            kappa: κ of each member in W/(m K), [n_members, n].
+            features: The body's features, [n_members, n, n_features].
+            store: The crystals' graphs.
+            formulas: Their reduced formulas.
+        """
+        level, distance, reasons = self.domain.judge(features, store, formulas)
+        if self.earlier is not None:
+            before, _, _ = self.earlier.judge(features, store, formulas)
+            for row in np.flatnonzero(level):
+                reasons[row] += f"; {EARLIER[before[row]]} {self.earlier.name}"
+        low = high = np.full(len(formulas), np.nan)
+        if self.residuals is not None:
+            low, high = self.residuals.interval(kappa)
+        return Judgement(low, high, [LEVELS[number] for number in level], distance, reasons)
