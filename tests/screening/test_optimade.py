@@ -116,7 +116,7 @@ def test_a_stopped_fetch_goes_on_after_its_last_page(server: str, tmp_path: Path
 
     def stop(progress: FetchProgress) -> None:
         if progress.done == 2:
-            raise StoppedError
+            raise StoppedError("stopped")
 
     with pytest.raises((StoppedError, FetchError)):
         fetch_optimade(tmp_path / "a", server, "", FetchOptions(report=stop))

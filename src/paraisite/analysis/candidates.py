@@ -8,14 +8,13 @@ from string import ascii_uppercase
 
 import numpy as np
 import pandas as pd
-import spglib
 from ase.data import chemical_symbols
 from ase.geometry import cell_to_cellpar
 
 from paraisite.screening.export import read_sources
 from paraisite.screening.selection import Selection, select_rows
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.space_group import SYMMETRY_TOLERANCE_ANGSTROM
+from paraisite.structures.space_group import symmetry_dataset
 
 LATTICE = ("a_angstrom", "b_angstrom", "c_angstrom", "alpha_degree", "beta_degree", "gamma_degree")
 STRUCTURE_COLUMNS = ("spacegroup", "spacegroup_symbol", "structure_type", *LATTICE)
@@ -53,11 +52,7 @@ def describe_structure(crystal: Crystal) -> dict[str, object]:
     Returns:
         `STRUCTURE_COLUMNS`.
     """
-    cell = (crystal.cell.tolist(), crystal.fractional.tolist(), crystal.numbers.tolist())
-    try:
-        found = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
-    except spglib.SpglibError:
-        found = None
+    found = symmetry_dataset(crystal)
     if found is None:
         return dict.fromkeys(STRUCTURE_COLUMNS)
     pearson = pearson_symbol(found.number, found.international[0], len(found.std_types))

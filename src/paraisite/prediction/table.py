@@ -21,6 +21,28 @@ def columns(n_members: int) -> list[str]:
     return ["material_id", "formula", "n_atoms", *statistics, *members, *domain, "status", "error", "source"]
 
 
+def kappa_columns(kappa: np.ndarray, judgement: Judgement) -> dict[str, np.ndarray]:
+    """The numbers that are told of each prediction, by column, each [n_graphs].
+
+    Args:
+        kappa: κ at 300 K of each member in W/(m K), [n_members, n_graphs].
+        judgement: What the model says of these predictions.
+    """
+    members = np.maximum(kappa, MIN_KAPPA_W_PER_MK)
+    low, high = np.exp(np.quantile(np.log(members), RANGE, axis=0))
+    return {
+        "kappa_mean": members.mean(axis=0),
+        "kappa_std": members.std(axis=0),
+        "kappa_median": np.median(members, axis=0),
+        "kappa_low": low,
+        "kappa_high": high,
+        "interval_low": judgement.interval_low,
+        "interval_high": judgement.interval_high,
+        **{f"kappa_{member}": values for member, values in enumerate(members, 1)},
+        "domain_distance": judgement.domain_distance,
+    }
+
+
 def make_table(rows: Rows, predicted: np.ndarray, kappa: np.ndarray, judgement: Judgement) -> pd.DataFrame:
     """Join rows and predictions.
 
@@ -35,19 +57,7 @@ def make_table(rows: Rows, predicted: np.ndarray, kappa: np.ndarray, judgement: 
         members (n in the denominator), `kappa_low` to `kappa_high` their 5–95 % range; the other columns are those of
         `paraisite.uncertainty.judgement.Judgement`.
     """
-    members = np.maximum(kappa, MIN_KAPPA_W_PER_MK)
-    low, high = np.exp(np.quantile(np.log(members), RANGE, axis=0))
-    numbers = {
-        "kappa_mean": members.mean(axis=0),
-        "kappa_std": members.std(axis=0),
-        "kappa_median": np.median(members, axis=0),
-        "kappa_low": low,
-        "kappa_high": high,
-        "interval_low": judgement.interval_low,
-        "interval_high": judgement.interval_high,
-        **{f"kappa_{member}": values for member, values in enumerate(members, 1)},
-        "domain_distance": judgement.domain_distance,
-    }
+    numbers = kappa_columns(kappa, judgement)
     full = np.full((len(rows.status), len(numbers)), np.nan)
     full[predicted] = np.stack(list(numbers.values()), axis=1)
     texts = np.full((len(rows.status), 2), "", dtype=object)
@@ -56,4 +66,4 @@ def make_table(rows: Rows, predicted: np.ndarray, kappa: np.ndarray, judgement: 
     table[list(numbers)] = full
     table[["domain", "domain_reason"]] = texts
     table["status"], table["error"], table["source"] = rows.status, rows.error, rows.source
-    return table[columns(len(members))]
+    return table[columns(len(kappa))]

@@ -82,7 +82,7 @@ def main() -> None:
             for chunk in prepare_paths(parent.receive(), settings):
                 parent.send(chunk)
             parent.send(None)
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
 
 

@@ -32,7 +32,7 @@ def scan_locally(pieces: Numbered, settings: ScannerSettings, processes: int) ->
     lock, results = threading.Lock(), queue.Queue[PieceResult | Exception | None]()
     stopped = threading.Event()
     with ExitStack() as stack:
-        workers = [_Worker(settings, stack) for _ in range(processes)]
+        workers = [_Worker(settings, stack, stopped) for _ in range(processes)]
         stack.callback(stopped.set)
         threads = [
             threading.Thread(target=_serve, args=(worker, pieces, lock, results, stopped), daemon=True)
@@ -54,8 +54,8 @@ def scan_locally(pieces: Numbered, settings: ScannerSettings, processes: int) ->
 class _Worker:
     """A child process that is started anew when it dies."""
 
-    def __init__(self, settings: ScannerSettings, stack: ExitStack) -> None:
-        self._settings = settings
+    def __init__(self, settings: ScannerSettings, stack: ExitStack, stopped: threading.Event) -> None:
+        self._settings, self._stopped = settings, stopped
         self._child = self._start()
         stack.callback(self._close)
 
@@ -73,6 +73,8 @@ class _Worker:
             try:
                 answer = self._child.receive()
             except ChildDiedError as error:
+                if self._stopped.is_set():
+                    raise  # ended by the scan itself
                 self._child.close()
                 if attempt == 2:
                     raise ParaisiteError(

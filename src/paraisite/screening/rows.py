@@ -10,9 +10,8 @@ import pyarrow as pa
 from ase.data import atomic_masses
 
 from paraisite.graphs.canonical import graph_hashes
-from paraisite.metrics import MIN_KAPPA_W_PER_MK
 from paraisite.prediction.prepare import Prepared
-from paraisite.prediction.table import RANGE
+from paraisite.prediction.table import kappa_columns
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.space_group import find_symmetry
 from paraisite.uncertainty.judgement import Judgement
@@ -90,20 +89,8 @@ def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray, judge
         The columns of `schema`, one row a structure; what there is no number or word for is null.
     """
     n_rows, n_members = len(prepared.rows.status), len(kappa)
-    members = np.maximum(kappa, MIN_KAPPA_W_PER_MK)
-    low, high = np.exp(np.quantile(np.log(members), RANGE, axis=0))
-    values = {
-        "kappa_mean": members.mean(axis=0),
-        "kappa_variance": members.var(axis=0),
-        "kappa_std": members.std(axis=0),
-        "kappa_median": np.median(members, axis=0),
-        "kappa_low": low,
-        "kappa_high": high,
-        "interval_low": judgement.interval_low,
-        "interval_high": judgement.interval_high,
-        "domain_distance": judgement.domain_distance,
-        **{f"kappa_{member}": row for member, row in enumerate(members, 1)},
-    }
+    values = kappa_columns(kappa, judgement)
+    values["kappa_variance"] = values["kappa_std"] ** 2
     texts = {
         "graph_hash": graph_hashes(prepared.store),
         "domain": judgement.domain,

@@ -17,8 +17,8 @@ def main() -> None:
                 parent.send(scanner.write_part(index, piece))
             except OSError as error:
                 parent.send(error)
-    except (EOFError, KeyboardInterrupt):
-        return
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return  # the scan is over
 
 
 if __name__ == "__main__":

@@ -32,13 +32,18 @@ class Symmetry:
         return len(gemmi.SpaceGroup(self.space_group).operations().sym_ops)
 
 
-def find_symmetry(crystal: Crystal) -> Symmetry:
-    """Find the symmetry; a crystal that spglib gives up on counts as P1 with its cell as it is."""
+def symmetry_dataset(crystal: Crystal) -> spglib.SpglibDataset | None:
+    """What spglib finds out about a crystal; None where it gives up."""
     cell = (crystal.cell.tolist(), crystal.fractional.tolist(), crystal.numbers.tolist())
     try:
-        found = spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
+        return spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
     except spglib.SpglibError:
-        found = None
+        return None
+
+
+def find_symmetry(crystal: Crystal) -> Symmetry:
+    """Find the symmetry; a crystal that spglib gives up on counts as P1 with its cell as it is."""
+    found = symmetry_dataset(crystal)
     if found is None:
         return Symmetry(1, crystal.n_atoms)
     return Symmetry(int(found.number), len(np.unique(found.mapping_to_primitive)))
