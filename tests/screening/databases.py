@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from paraisite.datasets.tables import load_togo15
+from paraisite.screening.manifest import part_paths
 from paraisite.structures import to_ase
 from paraisite.structures.crystal import Crystal
 
@@ -105,3 +106,8 @@ def write_tar(path: Path, folder: Path) -> Path:
 def write_list(path: Path, folder: Path) -> Path:
     path.write_text("# names\n" + "\n".join(f"{folder.name}/{file.name}" for file in sorted(folder.iterdir())) + "\n")
     return path
+
+
+def rows_of(out: Path) -> pa.Table:
+    """All rows of a scan, in order."""
+    return pa.concat_tables([pq.read_table(path) for path in part_paths(out)])

@@ -14,10 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import databases
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import requests
+from databases import rows_of
 
 from paraisite.errors import DataError, FetchError
 from paraisite.fetch.common import FetchOptions, FetchProgress
@@ -75,10 +74,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield url
     process.send_signal(signal.SIGTERM)
     process.wait()
-
-
-def rows_of(out: Path) -> pa.Table:
-    return pa.concat_tables([pq.read_table(path) for path in part_paths(out)])
 
 
 def test_a_provider_is_scanned(server: str, tmp_path: Path) -> None:

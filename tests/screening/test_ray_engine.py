@@ -12,11 +12,11 @@ from pathlib import Path
 
 import databases
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from databases import rows_of
 
 from paraisite.errors import ParaisiteError
-from paraisite.screening.manifest import done_parts, part_path, part_paths
+from paraisite.screening.manifest import done_parts, part_path
 from paraisite.screening.scan import ScanOptions, scan
 
 ray = pytest.importorskip("ray")
@@ -48,10 +48,6 @@ def local(source: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
     out = tmp_path_factory.mktemp("local")
     scan(source, out, LOCAL)
     return rows_of(out)
-
-
-def rows_of(out: Path) -> pa.Table:
-    return pa.concat_tables([pq.read_table(path) for path in part_paths(out)])
 
 
 def test_rows_are_those_of_the_local_engine(source: Path, local: pa.Table, tmp_path: Path) -> None:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import databases
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from databases import rows_of
 
 from paraisite.cli.main import main
 from paraisite.errors import DataError, ModelFileError, ParaisiteError, RunError
@@ -28,10 +27,6 @@ from paraisite.screening.scan import ScanOptions, ScanProgress, scan
 from paraisite.screening.scanner import Scanner, ScannerSettings
 
 OPTIONS = ScanOptions(processes=2, piece_size=5)
-
-
-def rows_of(out: Path) -> pa.Table:
-    return pa.concat_tables([pq.read_table(path) for path in part_paths(out)])
 
 
 @pytest.fixture(scope="module")

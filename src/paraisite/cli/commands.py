@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 
 from paraisite.cli import data, scan, scan_results, study, training
-from paraisite.cli.output import SHOWN_ROWS, TableWriter, show_errors, show_predictions
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
 
-SOME_FAILED = 3
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 DataOption = Annotated[

@@ -13,6 +13,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+SOME_FAILED = 3
+"""Exit code of a command that worked, but for some structures or jobs."""
 SHOWN_ROWS = 200
 """Rows that the terminal shows; a file holds them all."""
 

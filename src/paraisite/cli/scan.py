@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +11,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from paraisite.cli.output import SOME_FAILED
 from paraisite.models.names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from typing import Literal
 
     from paraisite.screening.scan import ScanProgress
-
-SOME_FAILED = 3
 
 
 def scan(
@@ -76,10 +74,9 @@ def _scan_progress(console: Console) -> Iterator[Callable[[ScanProgress], None]]
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("starting")
-        start = time.monotonic()
 
         def show(now: ScanProgress) -> None:
-            rate = now.rows_now / max(time.monotonic() - start, 1e-9)
+            rate = now.rows_now / max(now.seconds, 1e-9)
             progress.update(
                 task, description=f"{now.rows} structures, {rate:.0f}/s, {now.failed} failed, {now.parts} parts"
             )

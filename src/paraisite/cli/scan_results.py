@@ -14,13 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from paraisite.cli.output import SHOWN_ROWS, TableWriter, show_predictions
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, show_predictions
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
     from paraisite.screening.selection import Selection
 
-SOME_FAILED = 3
 DEFAULT_TOP = 20
 
 OutArgument = Annotated[Path, typer.Argument(help="Folder of a scan.")]

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from paraisite.cli.output import SOME_FAILED
+
 if TYPE_CHECKING:
     from paraisite.study.reproduce import StudyProgress
-
-SOME_FAILED = 3
 
 
 def reproduce(

@@ -9,6 +9,7 @@ from typing import Any
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions, FetchProgress, read_json
+from paraisite.structures.checks import one_line
 from paraisite.structures.optimade import STRUCTURE_KEYS
 
 RESPONSE_FIELDS = [*STRUCTURE_KEYS, "species", "dimension_types"]
@@ -91,11 +92,9 @@ def _ask(spool: _Spool) -> None:
     try:
         found = client.get(query, response_fields=RESPONSE_FIELDS)
     except RuntimeError as error:
-        raise FetchError(f"The filter {query!r} is not in OPTIMADE's grammar: {_line(error)}.") from error
+        raise FetchError(f"The filter {query!r} is not in OPTIMADE's grammar: {one_line(error, limit=200)}.") from error
     errors = found["structures"][query][url]["errors"]
     if errors:
-        raise FetchError(f"{url} did not send all its structures: {_line(errors[0])}; give the command again.")
-
-
-def _line(reason: object) -> str:
-    return " ".join(str(reason).split())[:200].rstrip(".")
+        raise FetchError(
+            f"{url} did not send all its structures: {one_line(errors[0], limit=200)}; give the command again."
+        )

@@ -12,7 +12,7 @@ from pathlib import Path
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import RunError
 from paraisite.study.candidates.registry import CANDIDATES
-from paraisite.study.plan import RUNS, Job, make_plan
+from paraisite.study.plan import Job, make_plan, runs_of
 from paraisite.version import __version__
 
 STUDY_FILE = "study.json"
@@ -77,8 +77,7 @@ def open_study(out: Path, *, quick: bool) -> tuple[Job, ...]:
     plan = plan_of(quick)
     if path.exists() and json.loads(path.read_text(encoding="utf-8"))["quick"] != quick:
         raise RunError(f"{out} holds a {'full' if quick else 'quick'} study; choose another folder or delete it.")
-    runs = next((job.recipe.runs for job in plan if job.recipe), RUNS)
-    content = {"version": __version__, "quick": quick, "runs": runs, "jobs": [_described(job) for job in plan]}
+    content = {"version": __version__, "quick": quick, "runs": runs_of(plan), "jobs": [_described(job) for job in plan]}
     write_text_atomic(path, json.dumps(content, indent=1) + "\n")
     return plan
 

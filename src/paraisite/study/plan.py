@@ -15,7 +15,6 @@ Kind = Literal["family", "ablation", "leak", "trap", "seed", "learning_curve", "
 
 PROTOCOLS: tuple[Protocol, ...] = ("paper", "held_out", "grouped")
 STEPS = ("RWTG15", "FETG15", "FEAFTG15")
-RUNS = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 LEARNING_CURVE_SIZES = (10, 20, 40)
 OTHER_SEEDS = (43, 44)
 AFLOW_EPOCHS, AFLOW_PATIENCE = 100, 20
@@ -87,6 +86,11 @@ def make_plan(candidates: Sequence[str], *, quick: bool = False) -> tuple[Job, .
     jobs += [Job(p, name, "candidate", name.replace("_", " "), "togo15") for name in candidates for p in splits]
     jobs += [_family(family, protocol) for protocol in splits for family in ("RWAF", "FEAF")]
     return tuple(replace(job, recipe=_quick(job.recipe)) if quick and job.recipe else job for job in jobs)
+
+
+def runs_of(plan: Sequence[Job]) -> tuple[int, ...]:
+    """Numbers of the runs, which all trainings of a plan share."""
+    return next(job.recipe.runs for job in plan if job.recipe)
 
 
 def choose(plan: Sequence[Job], patterns: Sequence[str]) -> list[Job]:

@@ -15,7 +15,7 @@ from paraisite.errors import ParaisiteError
 from paraisite.study.candidates.run import run_candidate
 from paraisite.study.cross import write_cross_errors
 from paraisite.study.folder import JobState, job_folder, plan_of, read_state, share_stage, write_state
-from paraisite.study.plan import Job
+from paraisite.study.plan import Job, runs_of
 from paraisite.training.recipe import Recipe
 from paraisite.training.run import RunOptions, StageProgress, outer_splits, train
 
@@ -81,7 +81,7 @@ def _train(out: Path, job: Job, recipe: Recipe, data_folder: Path | None, clock:
 
 
 def _fit_candidate(out: Path, job: Job, plan: tuple[Job, ...], data_folder: Path | None) -> None:
-    runs = next(other.recipe.runs for other in plan if other.recipe)
+    runs = runs_of(plan)
     data = load_data_set(job.data, data_folder)
     splits = outer_splits(data, runs, "composition" if job.protocol == "grouped" else "random")
     run_candidate(job.family, data, splits, runs, job_folder(out, job), data_folder)

@@ -9,13 +9,14 @@ import torch
 
 from paraisite.datasets.catalogue import DataSet
 from paraisite.datasets.splits import Splits
-from paraisite.errors import ModelFileError, RunError
+from paraisite.errors import ModelFileError
 from paraisite.graphs.store import GraphStore
 from paraisite.models.batch import GraphBatch
 from paraisite.models.files import find_model, read_card
 from paraisite.models.paraisite import ParAIsite
 from paraisite.training.loop import EVALUATION_EDGES, EVALUATION_GRAPHS
 from paraisite.training.recipe import Recipe
+from paraisite.training.results import read_stage_table
 from paraisite.uncertainty.conformal import Residuals, held_out_residuals
 from paraisite.uncertainty.domain import Domain, fit_domain
 
@@ -85,7 +86,4 @@ def read_predictions(stage_folder: str | Path) -> pd.DataFrame:
     Raises:
         RunError: The folder has none.
     """
-    path = Path(stage_folder) / "predictions.csv"
-    if not path.is_file():
-        raise RunError(f"{stage_folder} is not the folder of a finished stage: it has no predictions.csv.")
-    return pd.read_csv(path)
+    return read_stage_table(stage_folder, "predictions.csv")

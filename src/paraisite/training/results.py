@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,26 @@ import torch
 
 from paraisite.datasets.catalogue import DataSet
 from paraisite.datasets.splits import Splits
+from paraisite.errors import RunError
 from paraisite.metrics import error_metrics
 from paraisite.training.recipe import StageRecipe
 from paraisite.training.state import METRICS, TrainingState
+
+
+def read_stage_table(stage_folder: str | Path, name: str) -> pd.DataFrame:
+    """Read a table of a trained stage.
+
+    Args:
+        stage_folder: The stage's folder.
+        name: File name of the table.
+
+    Raises:
+        RunError: The folder has none.
+    """
+    path = Path(stage_folder) / name
+    if not path.is_file():
+        raise RunError(f"{stage_folder} is not the folder of a trained stage: it has no {name}.")
+    return pd.read_csv(path)
 
 
 def history_table(state: TrainingState, runs: Sequence[int]) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from paraisite.threads import require_device, torch_settings
 from paraisite.training.calibration import stage_domain, stage_residuals
 from paraisite.training.loop import StageData, predict_store, train_stage
 from paraisite.training.recipe import Recipe, Split, StageRecipe
-from paraisite.training.results import history_table, predictions_table, stage_errors
+from paraisite.training.results import history_table, predictions_table, read_stage_table, stage_errors
 from paraisite.training.state import TrainingState
 from paraisite.uncertainty.domain import Domain
 from paraisite.uncertainty.files import save_uncertainty
@@ -326,7 +326,4 @@ def read_metrics(stage_folder: str | Path) -> pd.DataFrame:
     Raises:
         RunError: The folder has none.
     """
-    path = Path(stage_folder) / "metrics.csv"
-    if not path.is_file():
-        raise RunError(f"{stage_folder} is not the folder of a trained stage: it has no metrics.csv.")
-    return pd.read_csv(path)
+    return read_stage_table(stage_folder, "metrics.csv")
