@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.io import write
 
-from paraisite.datasets.catalogue import find_data_file, load_data_set, select
+from paraisite.datasets.catalogue import find_data_file, load_data_set, prototypes_of, select
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import DataError
 from paraisite.structures import to_ase
@@ -26,11 +27,23 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def test_embedded_sets_have_their_published_sizes() -> None:
-    assert {name: load_data_set(name).part_sizes for name in ("togo15", "hh143", "mix")} == {
+    assert {name: load_data_set(name).part_sizes for name in ("togo15", "hh143", "mix", "literature")} == {
         "togo15": (95,),
         "hh143": (143,),
         "mix": (95, 143),
+        "literature": (107,),
     }
+
+
+def test_structure_types_of_the_shipped_sets(labelled: Path) -> None:
+    togo15 = prototypes_of(load_data_set("togo15"))
+    assert Counter(togo15) == {"rocksalt": 36, "zincblende": 30, "wurtzite": 29}
+    names = [crystal.material_id for crystal in load_data_set("togo15").crystals]
+    parents = {"mp-22913": "zincblende", "mp-22914": "zincblende", "mp-1007661": "wurtzite", "mp-1018059": "wurtzite"}
+    assert {name: togo15[names.index(name)] for name in parents} == parents
+    assert prototypes_of(load_data_set("mix")) == togo15 + ["half_heusler"] * 143
+    with pytest.raises(DataError, match="names no structure type"):
+        prototypes_of(load_data_set(str(labelled)))
 
 
 def test_crystals_without_a_usable_kappa_are_left_out_with_the_reason(labelled: Path) -> None:

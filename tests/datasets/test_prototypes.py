@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -11,7 +12,7 @@ import spglib
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from paraisite.datasets.prototypes import PROTOTYPES, build, build_explicit
+from paraisite.datasets.prototypes import PROTOTYPES, build, build_explicit, build_from_space_group
 from paraisite.errors import DataError
 from paraisite.structures.crystal import Crystal
 
@@ -83,6 +84,63 @@ def test_explicit_cell_keeps_lengths_and_angles() -> None:
     assert atoms(crystal).cell.cellpar() == pytest.approx(list(lattice.values()))
     assert crystal.fractional.tolist() == [[0.1, 0.2, 0.3], [0.6, 0.7, 0.8]]
     assert (crystal.formula, crystal.material_id) == ("CuCl", "x")
+
+
+HEXAGONAL = {"alpha": 90.0, "beta": 90.0, "gamma": 120.0}
+SPACE_GROUP_CASES: list[tuple[str, tuple[str, ...], dict[str, float], dict[str, float], list[Any]]] = [
+    # Origin choice 2, a rhombohedral lattice in hexagonal axes, thirds that are rounded, a primitive lattice.
+    ("diamond", ("Si",), {"a": 4.0}, CUBE, [("Si", (0.125, 0.125, 0.125))]),
+    ("fluorite", ("Ca", "F"), {"a": 4.0}, CUBE, [("Ca", (0, 0, 0)), ("F", (0.25, 0.25, 0.75))]),
+    (
+        "skutterudite",
+        ("Co", "Sb"),
+        {"a": 4.0, "y": 0.335, "z": 0.158},
+        CUBE,
+        [("Co", (0.25, 0.25, 0.25)), ("Sb", (0, 0.335, 0.158))],
+    ),
+    (
+        "corundum",
+        ("Al", "O"),
+        {"a": 4.759, "c": 12.993, "x": 0.3063, "z": 0.3522},
+        {"a": 4.759, "b": 4.759, "c": 12.993, **HEXAGONAL},
+        [("Al", (0, 0, 0.3522)), ("O", (0.3063, 0, 0.25))],
+    ),
+    (
+        "wurtzite",
+        ("Zn", "O"),
+        {"a": 3.25, "c": 5.2, "u": 0.38},
+        {"a": 3.25, "b": 3.25, "c": 5.2, **HEXAGONAL},
+        [("Zn", (0.3333, 0.6667, 0)), ("O", (0.333, 0.667, 0.38))],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "species", "parameters", "lattice", "sites"), SPACE_GROUP_CASES)
+def test_space_group_gives_the_same_crystal_as_the_structure_type(
+    name: str, species: tuple[str, ...], parameters: dict[str, float], lattice: dict[str, float], sites: list[Any]
+) -> None:
+    expected = build(name, species, parameters)
+    built = build_from_space_group(PROTOTYPES[name].spacegroup, lattice, sites)
+    assert built.numbers.tolist() == expected.numbers.tolist()
+    assert ((built.fractional >= 0) & (built.fractional < 1)).all()
+    for first, second in itertools.combinations_with_replacement(species, 2):
+        lengths = [np.sort(neighbor_list("d", atoms(c), {(first, second): 5.87})) for c in (expected, built)]
+        np.testing.assert_allclose(lengths[1], lengths[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("spacegroup", "n_atoms"), [(1, 1), (5, 2), (38, 4), (65, 8), (74, 8), (146, 3), (227, 48)])
+def test_a_general_site_has_one_image_per_operation_in_the_primitive_cell(spacegroup: int, n_atoms: int) -> None:
+    lattice = {"a": 7.0, "b": 7.0, "c": 7.0, **(HEXAGONAL if spacegroup == 146 else dict.fromkeys(HEXAGONAL, 90.0))}
+    crystal = build_from_space_group(spacegroup, lattice, [("Si", (0.07, 0.13, 0.22))])
+    assert crystal.n_atoms == n_atoms
+    primitive = spglib.find_primitive((crystal.cell, crystal.fractional, crystal.numbers), symprec=1e-5)
+    assert len(primitive[2]) == n_atoms
+
+
+def test_unknown_space_groups_give_one_sentence() -> None:
+    for number in (0, 231):
+        with pytest.raises(DataError, match=f"no space group {number}; give a number from 1 to 230"):
+            build_from_space_group(number, CUBE, [("Cu", (0, 0, 0))])
 
 
 @pytest.mark.parametrize(

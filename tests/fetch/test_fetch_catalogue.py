@@ -15,7 +15,7 @@ from paraisite.cli.main import main
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.errors import FetchError
 
-NAMES = ["togo15", "hh143", "mix", "aflow_agl", "megnet-eform-mp-2018.6.1", "materials_project"]
+NAMES = ["togo15", "hh143", "mix", "literature", "aflow_agl", "megnet-eform-mp-2018.6.1", "materials_project"]
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
@@ -28,8 +28,8 @@ def test_the_list_names_everything_and_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "data" / "aflow_agl.extxyz.gz").touch()
     entries = {entry.source.name: entry for entry in paraisite.list_data(tmp_path)}
     assert list(entries) == NAMES
-    assert [name for name, entry in entries.items() if entry.source.shipped] == NAMES[:3]
-    for name in NAMES[:3]:
+    assert [name for name, entry in entries.items() if entry.source.shipped] == NAMES[:4]
+    for name in NAMES[:4]:
         assert entries[name].source.records == f"{len(load_data_set(name).crystals)} crystals"
     places = {name: entry.location for name, entry in entries.items() if entry.location is not None}
     assert places == {"aflow_agl": tmp_path / "data" / "aflow_agl.extxyz.gz"}

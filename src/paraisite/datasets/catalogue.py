@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paraisite.datasets.tables import load_hh143, load_togo15
+from paraisite.datasets.prototypes import EXPLICIT
+from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.errors import DataError
 from paraisite.graphs.cache import cache_folder
 from paraisite.structures.crystal import Crystal, ReadFailure
@@ -46,8 +47,8 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
     """Load a data set.
 
     Args:
-        name: `togo15`, `hh143`, `mix` (both), `aflow_agl`, or the path of an extxyz file or a CSV table (see
-            `read_labelled`).
+        name: `togo15`, `hh143`, `mix` (both), `literature`, `aflow_agl`, or the path of an extxyz file or a CSV table
+            (see `read_labelled`).
         data_folder: Folder of what the package does not ship (see `chosen_data_folder`).
         kappa_column: Name of the κ column of a file.
 
@@ -66,6 +67,31 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
             f"There is no data set {name!r}: give {', '.join(_EMBEDDED)}, aflow_agl, or the path of an extxyz or CSV file."
         )
     return read_labelled(Path(name), kappa_column)
+
+
+def prototypes_of(data: DataSet) -> list[str]:
+    """Structure type of every crystal of a shipped data set, [n_crystals], to leave out one type at a time.
+
+    The slightly distorted crystals of Togo15 count with their parent type, so that it is left out as a whole.
+
+    Args:
+        data: `togo15`, `hh143`, `mix` or `literature`, or a selection of one.
+
+    Raises:
+        DataError: A crystal names no structure type.
+    """
+    return [_prototype(crystal) for crystal in data.crystals]
+
+
+def _prototype(crystal: Crystal) -> str:
+    name = str(crystal.properties.get("prototype", ""))
+    if name == EXPLICIT:
+        return _PARENT_TYPES[int(crystal.properties["spacegroup"])]
+    if not name:
+        raise DataError(
+            f"{crystal.source} ({crystal.material_id}) names no structure type; take togo15, hh143, mix or literature."
+        )
+    return name
 
 
 def chosen_data_folder(data_folder: str | Path | None = None) -> Path | None:
@@ -221,8 +247,11 @@ def select(data: DataSet, indices: Sequence[int], failures: Sequence[ReadFailure
     )
 
 
+_PARENT_TYPES = {119: "zincblende", 160: "zincblende", 36: "wurtzite", 186: "wurtzite"}
+"""Types that the crystals of Togo15 with a cell of their own come from, by the space group under which they are listed."""
 _EMBEDDED: dict[str, tuple[Callable[[], list[Crystal]], ...]] = {
     "togo15": (load_togo15,),
     "hh143": (load_hh143,),
     "mix": (load_togo15, load_hh143),
+    "literature": (load_literature,),
 }

@@ -1,7 +1,7 @@
-"""Crystals built from a structure type, its lattice parameters and its free coordinates.
+"""Crystals built from a structure type or a space group, their lattice parameters and their free coordinates.
 
-Every structure type is written in its conventional cell with one copy of each site per lattice point; `build` returns
-the primitive cell. Labels are those of the AFLOW encyclopedia of crystallographic prototypes
+Every structure type is written in its conventional cell with one copy of each site per lattice point; `build` and
+`build_from_space_group` return the primitive cell. Labels are those of the AFLOW encyclopedia of crystallographic prototypes
 (doi 10.1016/j.commatsci.2017.01.017 and its later parts); lengths are in Å, angles in degrees, coordinates fractional.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import cos, isfinite, radians, sin, sqrt
 from typing import Any
 
+import gemmi
 import numpy as np
 from ase.data import atomic_numbers
 
@@ -28,10 +30,14 @@ EXPLICIT_PARAMETERS = ("a", "b", "c", "alpha", "beta", "gamma")
 """Lattice parameters of an explicit cell: three lengths in Å, three angles in degrees."""
 
 _LENGTHS = ("a", "b", "c")
+_SAME_SITE = 3e-3
+"""Fractional coordinates that differ by less name one site: published coordinates are rounded."""
 _CENTRING = {
     "P": np.eye(3),
     "F": np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2,
     "I": np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]) / 2,
+    "C": np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 2]]) / 2,
+    "A": np.array([[2, 0, 0], [0, 1, -1], [0, 1, 1]]) / 2,
     "R": np.array([[2, 1, 1], [-1, 1, 1], [-1, -2, 1]]) / 3,
 }
 
@@ -244,6 +250,76 @@ def build_explicit(
         source=source,
         properties=dict(properties or {}),
     )
+
+
+def build_from_space_group(
+    spacegroup: int,
+    parameters: Parameters,
+    sites: Sequence[tuple[str, Vector]],
+    *,
+    material_id: str = "",
+    source: str = "",
+    properties: Mapping[str, Any] | None = None,
+) -> Crystal:
+    """Build the primitive cell of a space group and one site of every orbit.
+
+    A site within 0.003 of a special position is put on it.
+
+    Args:
+        spacegroup: Number; its reference setting is meant: origin at the inversion centre, unique axis b, hexagonal axes.
+        parameters: Conventional cell, as for `build_explicit`.
+        sites: Element symbol and conventional fractional coordinates of one atom of every orbit.
+        material_id: Identifier of the crystal.
+        source: Where the parameters were read.
+        properties: Properties of the crystal.
+
+    Returns:
+        The crystal; its atoms are grouped by orbit in the order given.
+
+    Raises:
+        DataError: For an unknown space group, and as for `build_explicit`.
+    """
+    if not 1 <= spacegroup <= 230:
+        raise DataError(f"There is no space group {spacegroup}; give a number from 1 to 230.")
+    conventional = build_explicit(parameters, sites)
+    rotations, translations, matrix = _symmetry(spacegroup)
+    orbits = [_orbit(point, rotations, translations, matrix) for point in conventional.fractional]
+    return Crystal(
+        numbers=np.repeat(conventional.numbers, [len(orbit) for orbit in orbits]),
+        cell=matrix @ conventional.cell,
+        fractional=_wrapped(np.concatenate(orbits)),
+        material_id=material_id,
+        source=source,
+        properties=dict(properties or {}),
+    )
+
+
+@cache
+def _symmetry(spacegroup: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rotations [n, 3, 3] and translations [n, 3] without those of the centring, and primitive vectors as rows [3, 3]."""
+    setting = gemmi.get_spacegroup_reference_setting(spacegroup)
+    operations = setting.operations().sym_ops
+    rotations = np.array([operation.rot for operation in operations]) / gemmi.Op.DEN
+    translations = np.array([operation.tran for operation in operations]) / gemmi.Op.DEN
+    return rotations, translations, _CENTRING[setting.centring_type()]
+
+
+def _orbit(point: np.ndarray, rotations: np.ndarray, translations: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Primitive fractional coordinates of the sites equivalent to a conventional point, [n_sites, 3]."""
+    to_primitive = np.linalg.inv(matrix)
+    shift = _nearest((rotations @ point + translations - point) @ to_primitive)
+    # The mean over the images that fall on the point itself lies on its special position.
+    exact = point + shift[np.abs(shift).max(axis=1) < _SAME_SITE].mean(axis=0) @ matrix
+    images = (rotations @ exact + translations) @ to_primitive
+    same = np.abs(_nearest(images[:, None] - images[None])).max(axis=2) < _SAME_SITE
+    orbit: np.ndarray = images[np.unique(same.argmax(axis=1))]
+    return orbit
+
+
+def _nearest(difference: np.ndarray) -> np.ndarray:
+    """Fractional differences between the nearest periodic images, in [-0.5, 0.5]."""
+    nearest: np.ndarray = difference - np.rint(difference)
+    return nearest
 
 
 def _check_parameters(name: str, expected: Sequence[str], given: Parameters) -> None:

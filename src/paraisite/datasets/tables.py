@@ -1,7 +1,9 @@
-"""The two small sets of computed lattice thermal conductivities that ship with the package, rebuilt from tables.
+"""The small sets of thermal conductivities that ship with the package, rebuilt from tables.
 
 Togo15: 95 binary crystals, DFT with phono3py at 300 K (Togo, Chaput and Tanaka 2015, doi 10.1103/PhysRevB.91.094306).
 HH143: 143 half-Heusler compounds at 300 K (Carrete et al. 2014, doi 10.1103/PhysRevX.4.011019).
+Literature: 107 crystals of 41 structure types outside both, computed or measured near 300 K; the table names the source of
+every κ and says how the values were collected.
 The tables hold identifiers, structure types, lattice parameters and κ; `paraisite.datasets.prototypes` builds the
 cells.
 
@@ -19,7 +21,15 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-from paraisite.datasets.prototypes import EXPLICIT, PROTOTYPES, Vector, build, build_explicit
+from paraisite.datasets.prototypes import (
+    EXPLICIT,
+    EXPLICIT_PARAMETERS,
+    PROTOTYPES,
+    Vector,
+    build,
+    build_explicit,
+    build_from_space_group,
+)
 from paraisite.errors import DataError
 from paraisite.structures.crystal import Crystal
 
@@ -44,6 +54,17 @@ def load_hh143() -> list[Crystal]:
         are those of the sites 4a, 4b and 4c in turn.
     """
     return [_hh143_crystal(source, row) for source, row in read_table("hh143.csv")]
+
+
+def load_literature() -> list[Crystal]:
+    """Crystals outside Togo15 and HH143 with published κ near 300 K, [107].
+
+    Returns:
+        Primitive cells with the properties `kappa` (W/(m K)), `formula`, `prototype`, `spacegroup`, `method` (`boltzmann`
+        or `experiment`), `kappa_source`, and `traced` (`primary`, or `compilation` for a value read in a list that does
+        not name its paper); `temperature` (K) and `note` where the table has one.
+    """
+    return [_literature_crystal(source, row) for source, row in read_table("literature.csv")]
 
 
 def read_table(name: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -135,8 +156,28 @@ def _hh143_crystal(source: str, row: dict[str, str]) -> Crystal:
     )
 
 
+def _literature_crystal(source: str, row: dict[str, str]) -> Crystal:
+    """The crystal of one row of the literature table."""
+    spacegroup = int(row["spacegroup"])
+    properties = _properties(row, spacegroup)
+    properties |= {"method": row["method"], "kappa_source": row["source"], "traced": row["traced"]}
+    if row["temperature"]:
+        properties["temperature"] = float(row["temperature"])
+    if row["note"]:
+        properties["note"] = row["note"]
+    parameters = {name: float(row[name]) for name in EXPLICIT_PARAMETERS}
+    return build_from_space_group(
+        spacegroup,
+        parameters,
+        parse_sites(row["sites"]),
+        material_id=row["material_id"],
+        source=source,
+        properties=properties,
+    )
+
+
 def _properties(row: dict[str, str], spacegroup: int) -> dict[str, Any]:
-    """Properties that the crystals of both sets carry."""
+    """Properties that the crystals of every set carry."""
     return {
         "kappa": float(row["kappa"]),
         "formula": row["formula"],
