@@ -1,18 +1,17 @@
-"""Train the models that the package ships, and write them with their cards, errors and curves into the package.
+"""Write the networks that the package ships, with their cards, uncertainty, errors and curves, from the study's trainings.
 
-Needs the AFLOW data and the formation-energy weights (`--data DIR`), and about an hour for each AFLOW family on one core.
-A stopped run goes on where it was:
+Needs the AFLOW data and the formation-energy weights (`--data DIR`); the trainings take about an hour on two cores, the rest
+a minute. The study may also be the whole one:
 
-    python scripts/train_shipped.py aflow FEAF --data DIR --runs runs     # one process a core: FEAF and RWAF
-    python scripts/train_shipped.py togo15 --data DIR --runs runs         # packs FEAF, then trains everything on Togo15
-    python scripts/train_shipped.py pack --runs runs                      # writes src/paraisite/data
+    paraisite reproduce -o study --data DIR --only 'paper/*AF' --only 'paper/*TG15' --only 'held_out/*TG15'
+    python scripts/train_shipped.py study --data DIR
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,13 @@ from paraisite.models.packing import pack as pack_weights
 from paraisite.models.packing import unpack
 from paraisite.plots import summarise_epochs
 from paraisite.training.loop import predict_store
-from paraisite.training.recipe import Recipe, family_recipe
-from paraisite.training.run import RunOptions, StageProgress, prepare_data, read_metrics, train
+from paraisite.training.recalibrate import add_uncertainty
+from paraisite.training.recipe import Recipe
+from paraisite.training.run import prepare_data, read_metrics
 
 PACKAGE_DATA = Path(__file__).parents[1] / "src" / "paraisite" / "data"
+AFLOW_FAMILIES = ("RWAF", "FEAF")
 TOGO15_FAMILIES = ("RWTG15", "FETG15", "RWAFTG15", "FEAFTG15")
-HELD_OUT = "-held-out"
 LICENCES = [
     "MatGL's MEGNet-MP-2018.6.1-Eform weights (BSD-3-Clause, doi 10.1021/acs.chemmater.9b01294)",
     "AFLOW AGL κ of 4 399 ICSD crystals (aflow.org, free for academic use with citation, doi 10.1103/PhysRevB.90.174107)",
@@ -50,51 +50,56 @@ CARDS: dict[str, dict[str, Any]] = {
         "training_data": LICENCES,
     },
 }
-SIXTEEN_BITS: dict[str, tuple[str, ...]] = {"FEAF": ("head.1.weight",), "FEAFTG15": ()}
-"""Weights that are stored in 16 bits, so that both models together stay below 25 MB."""
+SIXTEEN_BITS = ("head.1.weight",)
+"""Weights that are stored in 16 bits, so that all shipped models together stay below 25 MB."""
+LEAST_KAPPA_W_PER_MK = 0.1
+"""Below this a member's κ is far from any crystal's, and what packing changes is compared with this instead."""
 NOT_FOR = (
     "metals (lattice part only), disordered crystals, molecules, other temperatures, tensors of anisotropic crystals"
 )
 
 
-def togo15_recipe(family: str, runs: Path, selection: str) -> Recipe:
-    """Recipe of a Togo15 family; a family with an AFLOW stage starts from the run or model that holds it."""
-    recipe = family_recipe(family)
-    initial = {"RWAFTG15": str(runs / "RWAF" / "aflow" / "model"), "FEAFTG15": "FEAF"}.get(family, recipe.initial)
-    stage = replace(recipe.stages[-1], selection=selection)
-    return replace(recipe, initial=initial, stages=(stage,))
-
-
-def packing_effect(folder: Path, sixteen_bits: tuple[str, ...]) -> float:
+def packing_effect(folder: Path) -> float:
     """Largest relative change of any member's κ over Togo15 and HH143 when the weights are packed."""
     model = load_model(folder)
     _, store = prepare_data(load_data_set("mix"))
     before = model.target.inverse(predict_store(model, store))
-    model.load_state_dict(unpack(pack_weights(model.state_dict(), sixteen_bits)))
+    model.load_state_dict(unpack(pack_weights(model.state_dict(), SIXTEEN_BITS)))
     after = model.target.inverse(predict_store(model, store))
-    return float(((after - before).abs() / before.abs()).max())
+    return float(((after - before).abs() / before.abs().clamp(min=LEAST_KAPPA_W_PER_MK)).max())
 
 
-def pack_model(name: str, stage_folder: Path, errors: dict[str, Any]) -> None:
-    """Write a shipped model with its card."""
-    source = stage_folder / "model"
-    recipe = read_card(source)["recipe"]
+def pack_model(
+    name: str, stage_folder: Path, errors: dict[str, Any], *, data: Path, residuals_from: Path | None = None
+) -> None:
+    """Write a shipped model with its card and its uncertainty.
+
+    Args:
+        name: Name of the model.
+        stage_folder: Folder of the stage that trained it.
+        errors: Summary of its errors, for the card.
+        data: Folder of what the package does not ship.
+        residuals_from: Folder of the stage that held its validation parts out; without it the model has no intervals.
+    """
+    source, target = stage_folder / "model", PACKAGE_DATA / "models" / name
     card = {
         "name": name,
         **CARDS[name],
         "not_for": NOT_FOR,
         "licence": "BSD-3-Clause (the weights; the data have their own, above)",
         "version": read_card(source)["version"],
-        "recipe": recipe,
+        "recipe": asdict(Recipe.from_toml(stage_folder.parent / "recipe.toml")),
         "graph": read_card(source)["graph"],
         "errors": errors,
         "precision": {
             "stored": "16 to 24 bits",
-            "largest_relative_change_of_kappa": packing_effect(source, SIXTEEN_BITS[name]),
+            "largest_relative_change_of_kappa": packing_effect(source),
+            "least_kappa_w_per_mk": LEAST_KAPPA_W_PER_MK,
         },
-        "command": "python scripts/train_shipped.py",
+        "command": "paraisite reproduce -o study && python scripts/train_shipped.py study",
     }
-    save_model(load_model(source), PACKAGE_DATA / "models" / name, card, packed=True, sixteen_bits=SIXTEEN_BITS[name])
+    save_model(load_model(source), target, card, packed=True, sixteen_bits=SIXTEEN_BITS)
+    add_uncertainty(stage_folder, target, residuals_from=residuals_from, data_folder=data)
 
 
 def read_errors(stage_folder: Path) -> dict[str, Any]:
@@ -103,56 +108,45 @@ def read_errors(stage_folder: Path) -> dict[str, Any]:
     return content
 
 
-def train_togo15(runs: Path, data: Path) -> None:
-    """Pack FEAF, and train the Togo15 families by the paper's protocol and by the held-out one."""
-    pack_model("FEAF", runs / "FEAF" / "aflow", read_errors(runs / "FEAF" / "aflow")["summary"])
-    for selection, suffix in (("validation", ""), ("inner", HELD_OUT)):
-        for family in TOGO15_FAMILIES:
-            train(togo15_recipe(family, runs, selection), runs / (family + suffix), RunOptions(data, report=_report))
+def togo15_errors(paper: Path, held_out: Path) -> dict[str, Any]:
+    """Errors of a Togo15 stage by the paper's protocol, with those of the held-out one beside them."""
+    content, other = read_errors(paper), read_errors(held_out)
+    content["summary"]["held_out"] = other["summary"]["held_out"]
+    for entry, other_entry in zip(content["by_run"], other["by_run"], strict=True):
+        entry["held_out"] = other_entry["held_out"]
+    return content
 
 
-def pack(runs: Path) -> None:
-    """Write the default model, the errors and the curves of all families."""
-    errors = {family: read_errors(runs / family / "aflow") for family in ("RWAF", "FEAF")}
+def pack(study: Path, data: Path) -> None:
+    """Write the models, and the errors and curves of all families."""
+    paper, held_out = study / "runs" / "paper", study / "runs" / "held_out"
+    errors = {family: read_errors(paper / family / "aflow") for family in AFLOW_FAMILIES}
     curves = []
     for family in TOGO15_FAMILIES:
-        content = read_errors(runs / family / "togo15")
-        held_out = read_errors(runs / (family + HELD_OUT) / "togo15")
-        content["summary"]["held_out"] = held_out["summary"]["held_out"]
-        for entry, other in zip(content["by_run"], held_out["by_run"], strict=True):
-            entry["held_out"] = other["held_out"]
-        errors[family] = content
-        curves.append(summarise_epochs(read_metrics(runs / family / "togo15")).assign(family=family))
-    pack_model("FEAFTG15", runs / "FEAFTG15" / "togo15", errors["FEAFTG15"]["summary"])
+        stage = paper / family / "togo15"
+        errors[family] = togo15_errors(stage, held_out / family / "togo15")
+        curves.append(summarise_epochs(read_metrics(stage)).assign(family=family))
+    # FEAF's own κ is no first-principles one, and intervals of it would not be either: it gets its domain alone.
+    pack_model("FEAF", paper / "FEAF" / "aflow", errors["FEAF"]["summary"], data=data)
+    pack_model(
+        "FEAFTG15",
+        paper / "FEAFTG15" / "togo15",
+        errors["FEAFTG15"]["summary"],
+        data=data,
+        residuals_from=held_out / "FEAFTG15" / "togo15",
+    )
     (PACKAGE_DATA / "errors.json").write_text(json.dumps(errors, indent=1) + "\n", encoding="utf-8")
     table = pd.concat(curves)[["family", "epoch", "mean", "standard_deviation"]]
     table.to_csv(PACKAGE_DATA / "curves.csv", index=False, float_format="%.4f")
 
 
-def _report(progress: StageProgress) -> None:
-    if progress.epoch % 10 == 0:
-        done = f"{progress.run} {progress.stage} {progress.epoch}/{progress.epochs}"
-        print(f"{done} loss {progress.train_loss:.4f} validation {progress.validation_mape:.4f}", flush=True)
-
-
 def main() -> None:
-    """Do the part that the command line asks for."""
+    """Write what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("aflow", "togo15", "pack"))
-    parser.add_argument("family", nargs="?", choices=("FEAF", "RWAF"), default="FEAF")
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("study", type=Path, help="folder of a study that `paraisite reproduce` made")
+    parser.add_argument("--data", type=Path, required=True, help="folder of what the package does not ship")
     arguments = parser.parse_args()
-    if arguments.part == "aflow":
-        train(
-            family_recipe(arguments.family),
-            arguments.runs / arguments.family,
-            RunOptions(arguments.data, report=_report),
-        )
-    elif arguments.part == "togo15":
-        train_togo15(arguments.runs, arguments.data)
-    else:
-        pack(arguments.runs)
+    pack(arguments.study, arguments.data)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ LAYERS = [
     {"version", "errors", "elements", "atomic", "threads", "metrics", "processes"},
     {"structures"},
     {"graphs", "datasets"},
+    {"descriptors"},
     {"models"},
     {"uncertainty"},
     {"training", "prediction", "fetch"},
-    {"evaluation", "plots", "screening"},
+    {"evaluation", "explanation", "plots", "screening"},
     {"study", "analysis", "demo"},
     {"cli"},
 ]

@@ -60,7 +60,7 @@ def evaluate(
     table.insert(3, "kappa", data.kappa)
     good = table[table["kappa_mean"].notna()]
     kappa = good["kappa"].to_numpy()
-    names = [f"kappa_{member}" for member in range(1, predictor.model.settings.n_members + 1)]
+    names = [f"kappa_{member}" for member in range(1, predictor.n_members + 1)]
     members = pd.DataFrame([error_metrics(kappa, good[name].to_numpy()) for name in names])
     errors = pd.DataFrame(
         [
@@ -74,8 +74,8 @@ def evaluate(
 
 
 def _seen(data: DataSet, model: str | Path) -> bool:
-    stages = read_card(find_model(model)).get("recipe", {}).get("stages", [])
-    trained = {stage["data"] for stage in stages}
+    card = read_card(find_model(model))
+    trained = {stage["data"] for stage in card.get("recipe", {}).get("stages", [])} | set(card.get("data_sets", []))
     parts = {"togo15", "hh143"} if data.name == "mix" else {data.name}
     if "mix" in trained:
         trained |= {"togo15", "hh143"}

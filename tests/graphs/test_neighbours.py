@@ -17,6 +17,7 @@ from paraisite.errors import StructureError
 from paraisite.graphs.build import build_graphs, build_store
 from paraisite.graphs.neighbours import CUTOFF_MARGIN_ANGSTROM, MIN_DISTANCE_ANGSTROM, NeighbourPairs, find_neighbours
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS, GraphSettings
+from paraisite.structures.checks import check_crystal
 from paraisite.structures.crystal import Crystal
 
 COORDINATE_ROUNDING = 1e-9
@@ -187,3 +188,32 @@ def test_failures_are_left_out_and_reported_in_place() -> None:
 def test_store_of_crystals_that_must_all_have_a_graph() -> None:
     with pytest.raises(StructureError, match="no two atoms are within 4 Å"):
         build_store([rocksalt(), make([55], 9 * np.eye(3), [[0, 0, 0]])])
+
+
+@pytest.mark.parametrize("factor", [1e5, 1e30, 1e307])
+def test_a_cell_that_is_long_in_one_direction_does_not_end_the_process(factor: float) -> None:
+    cell = rocksalt().cell * [[1], [factor], [1]]
+    with np.errstate(over="ignore"), pytest.raises(StructureError) as caught:
+        find_neighbours(check_crystal(make([11, 17], cell, [[0, 0, 0], [0.5, 0.5, 0.5]])), DEFAULT_GRAPH_SETTINGS)
+    assert caught.value.code == "invalid_cell"
+
+
+@pytest.mark.parametrize("lengths", [(5, 1000, 2000), (8, 1600, 1600), (2000, 5, 2000), (3000, 3000, 2)])
+def test_a_cell_that_is_too_large_for_the_search_is_refused(lengths: tuple[float, ...]) -> None:
+    assert code_of(make([14], np.diag(lengths), [[0, 0, 0]])) == "invalid_cell"
+
+
+@pytest.mark.parametrize("lengths", [(3, 3, 1e5), (3, 400, 1000), (150, 150, 150), (400, 400, 400)])
+def test_large_cells_are_searched(lengths: tuple[float, ...]) -> None:
+    places = np.array([[0, 0, 0], [1.5, 0, 0]]) / lengths
+    assert len(find_neighbours(make([14, 8], np.diag(lengths), places), DEFAULT_GRAPH_SETTINGS).distance) >= 2
+
+
+def test_a_vanishing_lattice_vector_is_refused_before_its_pairs_are_made() -> None:
+    # 160 000 pairs of each atom with its own images, which the mean density does not tell.
+    assert code_of(make([14, 8], np.diag([300, 300, 1e-4]), [[0, 0, 0], [0.5, 0.5, 0]])) == "overlapping_atoms"
+
+
+def test_many_atoms_in_one_place_are_refused_before_their_pairs_are_made() -> None:
+    places = np.random.default_rng(0).random((20_000, 3)) / 500
+    assert code_of(make([14] * 20_000, 500 * np.eye(3), places)) == "too_many_neighbours"

@@ -25,6 +25,8 @@ from paraisite.models.files import (
     shipped_models,
 )
 from paraisite.models.megnet import MEGNetSettings
+from paraisite.models.multi_fidelity_files import load_multi_fidelity
+from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 
 SMALL = ParAIsiteSettings(n_members=2, head=(12, 6), megnet=MEGNetSettings(n_gaussians=20, n_blocks=2))
@@ -204,4 +206,10 @@ def test_folder_without_a_card_is_no_model(folder: Path) -> None:
 def test_shipped_models_are_found_in_any_case_and_load() -> None:
     for name, path in shipped_models().items():
         assert find_model(name.lower()) == find_model(name.upper()) == path
-        assert all(bool(torch.isfinite(value).all()) for value in load_model(name).state_dict().values())
+        if read_card(path).get("kind") == MULTI_FIDELITY:
+            loaded = load_multi_fidelity(path)
+            assert np.isfinite(loaded.predict(loaded.data.descriptors).members).all()
+        else:
+            assert all(bool(torch.isfinite(value).all()) for value in load_model(name).state_dict().values())
+    assert find_model() == shipped_models()[DEFAULT_MODEL]
+    assert read_card(find_model())["kind"] == MULTI_FIDELITY

@@ -55,13 +55,13 @@ def test_table_states_the_members_and_their_statistics(crystals: list[paraisite.
     np.testing.assert_allclose(np.log(table["kappa_high"]), high)
 
 
-def test_table_equals_the_model_called_by_hand(crystals: list[paraisite.Crystal]) -> None:
+def test_table_equals_the_network_called_by_hand(crystals: list[paraisite.Crystal]) -> None:
     folder = paraisite.shipped_models()["FEAFTG15"]
     store = build_store(crystals, graph_settings(folder))
     with torch.no_grad():
         batch = GraphBatch.from_arrays(store.collate(np.arange(len(crystals))))
         kappa = load_model(folder).predict_kappa(batch).numpy()
-    table = paraisite.predict(crystals)
+    table = paraisite.predict(crystals, "FEAFTG15")
     np.testing.assert_allclose(table["kappa_4"], kappa[3], rtol=1e-6)
 
 
@@ -107,7 +107,7 @@ def test_no_structure_gives_an_empty_table() -> None:
 
 
 def test_a_killed_worker_is_one_clear_error(files: list[Path]) -> None:
-    with WorkerPool(1, graph_settings(paraisite.shipped_models()["FEAFTG15"])) as pool:
+    with WorkerPool(1, Predictor().settings) as pool:
         chunks = pool.prepare(files * 40)
         next(chunks)
         pool.kill()
@@ -116,18 +116,20 @@ def test_a_killed_worker_is_one_clear_error(files: list[Path]) -> None:
 
 
 def test_unknown_model_is_one_clear_error() -> None:
-    with pytest.raises(ModelFileError, match=r"FEAF.*FEAFTG15"):
+    with pytest.raises(ModelFileError, match=r"FEAF, FEAFTG15, MultiFidelity"):
         Predictor("no-such-model")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_cuda_without_a_gpu_is_one_clear_error() -> None:
+@pytest.mark.parametrize("model", ["FEAFTG15", "MultiFidelity"])
+def test_cuda_without_a_gpu_is_one_clear_error(model: str) -> None:
     with pytest.raises(ParaisiteError, match="no CUDA device"):
-        Predictor(device="cuda")
+        Predictor(model, device="cuda")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda_gives_the_same_numbers(crystals: list[paraisite.Crystal]) -> None:
-    on_cpu, on_gpu = (paraisite.predict(crystals, device=device) for device in ("cpu", "cuda"))
-    # float32 on both, another order of summation.
-    np.testing.assert_allclose(on_gpu["kappa_mean"], on_cpu["kappa_mean"], rtol=1e-4)
+    for model in ("FEAFTG15", "MultiFidelity"):
+        on_cpu, on_gpu = (paraisite.predict(crystals, model, device=device) for device in ("cpu", "cuda"))
+        # float32 on both, another order of summation.
+        np.testing.assert_allclose(on_gpu["kappa_mean"], on_cpu["kappa_mean"], rtol=1e-4)

@@ -17,7 +17,7 @@ from paraisite.graphs.store import GraphStore
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import Crystal
 from paraisite.training.calibration import store_features
-from paraisite.uncertainty.domain import Domain, fit_domain, formula_type, held_out_distance
+from paraisite.uncertainty.domain import Domain, element_presence, fit_domain, formula_type, held_out_distance
 
 CRYSTALS = load_togo15()
 FORMULAS = [crystal.formula for crystal in CRYSTALS]
@@ -43,7 +43,7 @@ def features(model: ParAIsite, store: GraphStore) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def domain(features: torch.Tensor, store: GraphStore) -> Domain:
-    return fit_domain("togo15", features, store, FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    return fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
 
 
 def distances(points: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -124,8 +124,8 @@ def test_a_judgement_does_not_depend_on_the_batch(domain: Domain, features: torc
 def test_parts_of_different_sizes(features: torch.Tensor, store: GraphStore) -> None:
     known = SPLITS.train.copy()
     known[0, np.flatnonzero(known[0])[:30]] = False
-    found = fit_domain("togo15", features, store, FORMULAS, known=known, held_out=SPLITS.validation)
-    whole = fit_domain("togo15", features, store, FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    found = fit_domain("togo15", features, element_presence(store), FORMULAS, known=known, held_out=SPLITS.validation)
+    whole = fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
     torch.testing.assert_close(found.distances(features)[1], whole.distances(features)[1])
     assert found.centres.shape[1] == SPLITS.train.sum(axis=1).max()
 
@@ -134,19 +134,19 @@ def test_large_sets_are_kept_as_centres(
     monkeypatch: pytest.MonkeyPatch, features: torch.Tensor, store: GraphStore
 ) -> None:
     monkeypatch.setattr(domain_module, "MAX_CENTRES", 20)
-    found = fit_domain("togo15", features, store, FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    found = fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
     assert found.centres.shape == (2, 20, 16)
     distance = found.distances(features)
     for member in range(2):
         assert float(distance[member, SPLITS.train[member]].median()) == pytest.approx(1, rel=1e-3)
-    again = fit_domain("togo15", features, store, FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    again = fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
     assert torch.equal(found.centres, again.centres)
 
 
 def test_a_diverged_member_does_no_harm(features: torch.Tensor, store: GraphStore) -> None:
     spoilt = features.clone()
     spoilt[1] = torch.nan
-    found = fit_domain("togo15", spoilt, store, FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    found = fit_domain("togo15", spoilt, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
     assert bool(found.distances(spoilt).isfinite().all())
     assert np.isfinite(found.limits).all()
 

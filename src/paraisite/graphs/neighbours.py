@@ -18,6 +18,8 @@ CUTOFF_MARGIN_ANGSTROM = 1e-8
 """A pair at the cutoff to rounding is inside, as in pymatgen, however the crystal is turned."""
 MIN_DISTANCE_ANGSTROM = 0.4
 SKEWED_HEIGHT_ANGSTROM = 1.5
+MAX_BOXES = 1e5
+"""Boxes of vesin's search, at most; a flat cell with more ends the process by a division by zero (vesin 0.6.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,13 @@ def find_neighbours(crystal: Crystal, settings: GraphSettings) -> NeighbourPairs
         The directed pairs.
 
     Raises:
-        StructureError: `overlapping_atoms` (two atoms closer than 0.4 Å), `no_bonds` (no pair at all within the cutoff)
-            or `too_many_neighbours` (more pairs than `max_edges`).
+        StructureError: `overlapping_atoms` (two atoms closer than 0.4 Å), `no_bonds` (no pair at all within the cutoff),
+            `too_many_neighbours` (more pairs than `max_edges`) or `invalid_cell` (too large to be searched).
     """
     _refuse_too_many(crystal, settings)
-    cell, fractional = _compact_cell(crystal)
+    cell, fractional = _compact_cell(crystal, settings.cutoff_angstrom)
+    if crystal.n_atoms**2 > settings.max_edges:
+        _refuse_clumps(crystal, fractional @ cell, settings)
     destination, source, distance = _neighbour_list(settings.cutoff_angstrom).compute(
         points=fractional @ cell, box=cell, periodic=True, quantities="ijd"
     )
@@ -87,16 +91,61 @@ def _refuse_too_many(crystal: Crystal, settings: GraphSettings) -> None:
         )
 
 
-def _compact_cell(crystal: Crystal) -> tuple[np.ndarray, np.ndarray]:
-    """Cell and wrapped coordinates for the search; a flat or skewed cell is reduced, the crystal stays the same."""
+def _refuse_clumps(crystal: Crystal, positions: np.ndarray, settings: GraphSettings) -> None:
+    """Refuse atoms that are so many in one place that their pairs alone are too many, however large the cell."""
+    # All atoms in a box of this edge are neighbours.
+    edge = settings.cutoff_angstrom / 3**0.5
+    _, counts = np.unique(np.floor(positions / edge).astype(np.int64), axis=0, return_counts=True)
+    if int((counts.astype(np.int64) ** 2).sum()) > settings.max_edges:
+        raise StructureError(
+            f"{_name(crystal)}: up to {counts.max()} atoms lie within {settings.cutoff_angstrom:g} Å of each other, which "
+            f"gives more neighbour pairs than the limit of {settings.max_edges}; check the positions.",
+            code="too_many_neighbours",
+        )
+
+
+def _compact_cell(crystal: Crystal, cutoff_angstrom: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cell and wrapped coordinates for the search; a flat or skewed cell is reduced, the crystal stays the same.
+
+    Raises:
+        StructureError: As `find_neighbours`.
+    """
     cell, fractional = crystal.cell, crystal.fractional
-    cross = np.array([np.cross(cell[1], cell[2]), np.cross(cell[2], cell[0]), np.cross(cell[0], cell[1])])
-    heights = crystal.volume / np.sqrt((cross**2).sum(axis=1))
+    heights = _heights(cell, crystal.volume)
     if heights.min() < SKEWED_HEIGHT_ANGSTROM:
         reduced, operation = minkowski_reduce(cell)
         # reduced = operation @ cell, and the positions stay: f_reduced @ operation @ cell = f @ cell.
         cell, fractional = np.asarray(reduced), fractional @ np.linalg.inv(operation)
+        heights = _heights(cell, crystal.volume)
+        shortest = float(np.sqrt((cell**2).sum(axis=1)).min())
+        if shortest < MIN_DISTANCE_ANGSTROM:
+            raise StructureError(
+                f"{_name(crystal)}: atoms overlap with their own images, {shortest:.3g} Å apart; check the cell and its "
+                "unit (Å).",
+                code="overlapping_atoms",
+            )
+    if heights.max() > cutoff_angstrom * MAX_BOXES ** (1 / 3):
+        _refuse_unsearchable(crystal, heights, cutoff_angstrom)
     return cell, fractional % 1.0
+
+
+def _heights(cell: np.ndarray, volume: float) -> np.ndarray:
+    """Distances between opposite faces of a cell in Å, [3]."""
+    cross = np.array([np.cross(cell[1], cell[2]), np.cross(cell[2], cell[0]), np.cross(cell[0], cell[1])])
+    return np.asarray(volume / np.sqrt((cross**2).sum(axis=1)))
+
+
+def _refuse_unsearchable(crystal: Crystal, heights: np.ndarray, cutoff_angstrom: float) -> None:
+    """Refuse a cell that is a thousand Å and more in two directions and a few in the third."""
+    boxes = np.maximum(heights // cutoff_angstrom, 1.0)
+    kept = boxes * min(1.0, float(MAX_BOXES / boxes.prod()) ** (1 / 3))
+    if kept.min() < min(2.0, float(boxes.min())):
+        shown = " × ".join(f"{height:.0f}" for height in heights)
+        raise StructureError(
+            f"{_name(crystal)}: a cell of {shown} Å is too large for a search of neighbours; check the cell and its "
+            "unit (Å).",
+            code="invalid_cell",
+        )
 
 
 def _name(crystal: Crystal) -> str:

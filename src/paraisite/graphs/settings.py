@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-GRAPH_FORMAT = 1
+GRAPH_FORMAT = 2
 """Raised when the same settings would give other arrays, so that old cache files are not taken."""
 
 

@@ -51,6 +51,7 @@ class GraphStore:
         distance: Distance in Å, [n_edges] float32.
         edge_in_weight: As in `GraphArrays`, [n_edges] float32.
         edge_weight: As in `GraphArrays`, [n_edges] float32.
+        edge_count: Pairs into one atom of the destination node that the edge stands for, [n_edges] int32.
         bondless: Whether the crystal has atoms without any bond, [n_graphs] bool.
     """
 
@@ -63,6 +64,7 @@ class GraphStore:
     distance: np.ndarray
     edge_in_weight: np.ndarray
     edge_weight: np.ndarray
+    edge_count: np.ndarray
     bondless: np.ndarray
 
     def __len__(self) -> int:
@@ -148,6 +150,7 @@ class GraphStore:
             distance=graphs.distance.astype(np.float32),
             edge_in_weight=(graphs.count / incoming[graphs.destination]).astype(np.float32),
             edge_weight=(in_cell / pairs[edge_crystal]).astype(np.float32),
+            edge_count=graphs.count.astype(np.int32),
             bondless=bondless,
         )
 

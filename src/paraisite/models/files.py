@@ -123,11 +123,11 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     return card
 
 
-def load_model(name: str | Path = DEFAULT_MODEL, device: torch.device | str = "cpu") -> ParAIsite:
-    """Load an ensemble, strictly: every tensor and no other.
+def load_model(name: str | Path = "FEAFTG15", device: torch.device | str = "cpu") -> ParAIsite:
+    """Load an ensemble of networks, strictly: every tensor and no other.
 
     Args:
-        name: Name of a shipped model, or a model folder.
+        name: Name of a shipped network, or its folder.
         device: Where to put it.
 
     Returns:
@@ -137,7 +137,10 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: torch.device | str = "c
         ModelFileError: The folder is missing or damaged, or holds another model.
     """
     folder = find_model(name)
-    model = _empty_model(read_card(folder), folder)
+    card = read_card(folder)
+    if "kind" in card:
+        raise ModelFileError(f"The model in {folder} is no network but of the kind {card['kind']!r}; give a network.")
+    model = _empty_model(card, folder)
     try:
         # A second thread gains nothing here, and on a busy machine waits for its turn thousands of times.
         with torch_settings(1):

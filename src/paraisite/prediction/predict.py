@@ -10,31 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from paraisite.errors import StructureError
-from paraisite.models.batch import GraphBatch
-from paraisite.models.files import find_model, graph_settings, load_model
+from paraisite.models.files import find_model
 from paraisite.models.names import DEFAULT_MODEL
+from paraisite.prediction.backends import load_backend
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
 from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.readers import structure_files
-from paraisite.threads import require_device, torch_settings
-from paraisite.uncertainty.files import load_uncertainty
 from paraisite.uncertainty.judgement import Judgement
 
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
-CPU_EDGES = 1500
-"""Edges that pass through the model together on a CPU: their features stay in a core's cache."""
-GPU_EDGES = 500_000
-EDGES_WORTH_THREADS = 50
-"""Edges of a graph from which on the model, not the reading, takes the time, and may have all cores."""
 WORKER_FILES = 200
 WORKER_BYTES = 1_000_000
 """Fewer and smaller files are read in this process: starting another takes longer."""
@@ -44,9 +36,8 @@ class Predictor:
     """A loaded ensemble that predicts κ at 300 K.
 
     Attributes:
-        model: The ensemble, in evaluation mode.
+        backend: The loaded model; see `paraisite.prediction.backends`.
         settings: Graph settings that it was trained with.
-        uncertainty: What it needs to judge its predictions; None where it has no such file.
     """
 
     def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None) -> None:
@@ -55,44 +46,27 @@ class Predictor:
         Args:
             model: Name of a shipped model, or a model folder.
             device: `cpu` or `cuda`.
-            threads: CPU threads of the model; without it, one for small graphs, where more are slower, else one a core.
+            threads: CPU threads of a network; without it, one for small graphs, where more are slower, else one a core.
 
         Raises:
             ModelFileError: There is no such model, or it is damaged.
         """
-        folder = find_model(model)
-        require_device(device)
-        self.settings = graph_settings(folder)
-        self.model = load_model(folder, device)
-        self.uncertainty = load_uncertainty(folder, device)
-        self._device = device
-        self._threads = threads
-        self._max_edges = CPU_EDGES if device == "cpu" else GPU_EDGES
+        self.backend = load_backend(find_model(model), device, threads)
+        self.settings = self.backend.settings
+
+    @property
+    def n_members(self) -> int:
+        """Number of members."""
+        return self.backend.n_members
 
     @property
     def columns(self) -> list[str]:
         """Columns of every table that this predictor makes."""
-        return columns(self.model.settings.n_members)
+        return columns(self.n_members)
 
     def outputs(self, chunk: Prepared) -> tuple[np.ndarray, Judgement]:
-        """Predict and judge a chunk's graphs.
-
-        Returns:
-            κ at 300 K of each member in W/(m K), [n_members, n_graphs], and what the model says of these predictions.
-        """
-        if len(chunk.store) == 0:
-            return np.zeros((self.model.settings.n_members, 0)), Judgement.unknown(0)
-        with torch_settings(self._threads or _threads_for(chunk)), torch.inference_mode():
-            features, parts = [], []
-            for indices in chunk.store.batches(CHUNK_CRYSTALS, self._max_edges):
-                batch = GraphBatch.from_arrays(chunk.store.collate(indices), self._device)
-                features.append(self.model.body(batch))
-                parts.append(self.model.target.inverse(self.model.from_features(features[-1])))
-            kappa = torch.cat(parts, dim=1).double().cpu().numpy()
-            if self.uncertainty is None:
-                return kappa, Judgement.unknown(len(chunk.store))
-            formulas = [chunk.rows.formula[row] for row in chunk.predicted]
-            return kappa, self.uncertainty.judge(kappa, torch.cat(features, dim=1), chunk.store, formulas)
+        """Predict and judge a chunk's graphs; see `paraisite.prediction.backends.Backend.outputs`."""
+        return self.backend.outputs(chunk)
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
@@ -182,11 +156,6 @@ def _expand(paths: str | Path | Sequence[str | Path]) -> list[Path]:
         except (StructureError, OSError):
             expanded.append(path)  # the reader says what is wrong with it
     return expanded
-
-
-def _threads_for(chunk: Prepared) -> int:
-    large = chunk.store.n_edges > EDGES_WORTH_THREADS * len(chunk.store)
-    return (os.cpu_count() or 1) if large else 1
 
 
 def _worth_sharing(paths: list[Path]) -> bool:

@@ -13,6 +13,7 @@ from paraisite.graphs.build import build_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.primitive import count_primitive_atoms
 from paraisite.structures.readers import iter_crystals
 
 CHUNK_CRYSTALS = 256
@@ -50,11 +51,15 @@ class Prepared:
         rows: One row a structure, in the order of the input, failures among them.
         predicted: Rows that have a graph, [n_graphs] int64.
         store: Their graphs.
+        volume_per_atom: Volumes of their cells over their atoms in Å³, [n_graphs] float64.
+        primitive_atoms: Atoms of their primitive cells, [n_graphs] int64.
     """
 
     rows: Rows
     predicted: np.ndarray
     store: GraphStore
+    volume_per_atom: np.ndarray
+    primitive_atoms: np.ndarray
 
 
 def prepare_paths(paths: Iterable[str | Path], settings: GraphSettings) -> Iterator[Prepared]:
@@ -91,4 +96,7 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
         rows.error[row] = (
             f"Some atoms have no neighbour within {settings.cutoff_angstrom:g} Å, so the model cannot see how they are bound."
         )
-    return Prepared(rows, predicted, built.store)
+    kept = [crystals[index] for index in built.kept]
+    volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in kept])
+    primitive_atoms = np.array([count_primitive_atoms(crystal) for crystal in kept], dtype=np.int64)
+    return Prepared(rows, predicted, built.store, volume_per_atom, primitive_atoms)

@@ -56,7 +56,7 @@ class Scanner:
         """Load the model."""
         self.settings = settings
         self.predictor = Predictor(settings.model, device=settings.device, threads=1)
-        self.schema = schema(self.predictor.model.settings.n_members)
+        self.schema = schema(self.predictor.n_members)
 
     def write_part(self, index: int, piece: Piece) -> PieceResult:
         """Scan a piece and write its part, whole or not at all.

@@ -18,7 +18,7 @@ from paraisite.training.loop import EVALUATION_EDGES, EVALUATION_GRAPHS
 from paraisite.training.recipe import Recipe
 from paraisite.training.results import read_stage_table
 from paraisite.uncertainty.conformal import Residuals, held_out_residuals
-from paraisite.uncertainty.domain import Domain, fit_domain
+from paraisite.uncertainty.domain import Domain, element_presence, fit_domain
 
 
 def stage_residuals(recipe: Recipe, position: int, predictions: pd.DataFrame) -> Residuals | None:
@@ -45,7 +45,7 @@ def stage_domain(model: ParAIsite, data: DataSet, store: GraphStore, splits: Spl
     formulas = [crystal.formula for crystal in data.crystals]
     known = (splits.train | splits.selection) & ~splits.validation
     features = store_features(model, store)
-    return fit_domain(data.name, features, store, formulas, known=known, held_out=splits.validation)
+    return fit_domain(data.name, features, element_presence(store), formulas, known=known, held_out=splits.validation)
 
 
 def store_features(model: ParAIsite, store: GraphStore) -> torch.Tensor:

@@ -1,17 +1,29 @@
-"""Fine-tune the shipped AFLOW ensemble on the user's own crystals."""
+"""Fit a shipped model to the user's own crystals too."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from paraisite.models.files import find_model, load_model
+from paraisite.models.files import find_model, load_model, read_card
+from paraisite.models.multi_fidelity import MultiFidelity
+from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY
 from paraisite.models.paraisite import ParAIsite
 from paraisite.training.recipe import Recipe, Selection, StageRecipe
+from paraisite.training.refit import refit
 from paraisite.training.run import RunOptions, train
 
 STAGE_NAME = "finetune"
 START_MODEL = "FEAF"
-"""The shipped ensemble that fine-tuning starts from: formation energies, then AFLOW."""
+"""The shipped ensemble that the fine-tuning of networks starts from: formation energies, then AFLOW."""
+
+
+def is_multi_fidelity(model: str | Path) -> bool:
+    """Whether a shipped model or model folder is the multi-fidelity one.
+
+    Raises:
+        ModelFileError: There is no such model.
+    """
+    return read_card(find_model(model)).get("kind") == MULTI_FIDELITY
 
 
 def finetune_recipe(
@@ -48,33 +60,37 @@ def finetune(
     folder: str | Path,
     options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     *,
-    model: str | Path = START_MODEL,
+    model: str | Path = DEFAULT_MODEL,
     epochs: int = 300,
     selection: Selection = "inner",
     kappa_column: str = "",
     seed: int = 42,
-) -> ParAIsite:
-    """Fine-tune an ensemble on the user's own crystals; see `finetune_recipe` and `paraisite.training.run.train`.
+) -> ParAIsite | MultiFidelity:
+    """Fit a model to the user's own crystals too.
 
-    Every member trains on 80 % of the crystals, another 80 % each; its errors on the other 20 % are in
-    `folder/finetune/errors.json`, the model in `folder/finetune/model`.
+    The multi-fidelity model is fitted anew to its crystals and the user's, and lies in `folder`; see
+    `paraisite.training.refit.refit`. Networks are fine-tuned on the user's crystals alone (see `finetune_recipe` and
+    `paraisite.training.run.train`): every member trains on 80 % of them, another 80 % each; its errors on the other 20 %
+    are in `folder/finetune/errors.json`, the model in `folder/finetune/model`.
 
     Args:
         data: Crystals with κ.
-        folder: The run's folder; a stopped run is continued.
-        options: Where and how to work.
-        model: Model to start from.
-        epochs: Passes over the data.
-        selection: Which epoch's weights are kept.
+        folder: The run's folder; a stopped run of networks is continued.
+        options: Where and how to work, for networks.
+        model: Model to start from; `FEAF` for networks.
+        epochs: Passes over the data, for networks.
+        selection: Which epoch's weights are kept, for networks.
         kappa_column: Name of the κ column.
-        seed: Seed of the run.
+        seed: Seed of a run of networks.
 
     Returns:
-        The fine-tuned ensemble.
+        The model.
 
     Raises:
         ParaisiteError: Data, model or run folder cannot be used.
     """
+    if is_multi_fidelity(model):
+        return refit(data, folder, model=model, kappa_column=kappa_column)
     recipe = finetune_recipe(
         data, model=model, epochs=epochs, selection=selection, kappa_column=kappa_column, seed=seed
     )

@@ -28,6 +28,7 @@ MAX_CENTRES = 512
 """Reference crystals of a member that are kept; of more, as many centres of clusters."""
 CLUSTER_SEED = 0
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SYMBOL = re.compile(r"[A-Z][a-z]?")
 _COUNT = re.compile(r"[A-Z][a-z]?(\d*)")
 
 
@@ -129,7 +130,7 @@ class Domain:
 def fit_domain(
     name: str,
     features: Tensor,
-    store: GraphStore,
+    presence: np.ndarray,
     formulas: Sequence[str],
     *,
     known: np.ndarray,
@@ -140,12 +141,11 @@ def fit_domain(
     Args:
         name: Name of the data set.
         features: The body's features of its crystals, [n_members, n_crystals, n_features].
-        store: Their graphs.
+        presence: Elements of each; see `element_presence`.
         formulas: Their reduced formulas.
         known: Crystals that each member learned from, [n_members, n_crystals] bool; one at least.
         held_out: Crystals that each did not, and by which the limits are set, [n_members, n_crystals] bool.
     """
-    presence = element_presence(store)
     types = np.array([formula_type(formula) for formula in formulas])
     references = [_reference(values[mask]) for values, mask in zip(features.cpu().double().numpy(), known, strict=True)]
     n_centres = max(len(reference[0]) for reference in references)
@@ -182,6 +182,15 @@ def element_presence(store: GraphStore) -> np.ndarray:
     """Whether each graph has each element of the model, [n_graphs, n_elements] bool."""
     presence = np.zeros((len(store), len(ELEMENTS)), dtype=bool)
     presence[np.repeat(np.arange(len(store)), np.diff(store.node_pointer)), store.element] = True
+    return presence
+
+
+def formula_presence(formulas: Sequence[str]) -> np.ndarray:
+    """The same from reduced formulas, [n_formulas, n_elements] bool."""
+    index = {symbol: column for column, symbol in enumerate(ELEMENTS)}
+    presence = np.zeros((len(formulas), len(ELEMENTS)), dtype=bool)
+    for row, formula in enumerate(formulas):
+        presence[row, [index[symbol] for symbol in _SYMBOL.findall(formula)]] = True
     return presence
 
 

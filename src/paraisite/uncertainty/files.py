@@ -70,7 +70,9 @@ def load_uncertainty(folder: str | Path, device: torch.device | str = "cpu") -> 
         raise ModelFileError(
             f"The uncertainty {path} cannot be read: {error}; delete it to predict without intervals and domain."
         ) from error
-    _require_members(uncertainty, int(read_card(folder)["architecture"]["n_members"]), path)
+    architecture = read_card(folder)["architecture"]
+    # Members whose features are the same ones have one domain.
+    _require_members(uncertainty, int(architecture.get("n_feature_sets", architecture["n_members"])), path)
     return uncertainty.to(device)
 
 

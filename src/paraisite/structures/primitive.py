@@ -1,0 +1,47 @@
+"""Atoms of the primitive cell, mostly by numpy: a scan asks for them of every crystal, and spglib takes a millisecond."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paraisite.structures.crystal import Crystal
+from paraisite.structures.space_group import SYMMETRY_TOLERANCE_ANGSTROM, find_symmetry
+
+MAX_CANDIDATES = 64
+"""Atoms of the rarest species up to which numpy looks for translations; with more, spglib is the faster."""
+
+
+def count_primitive_atoms(crystal: Crystal) -> int:
+    """Count the atoms of the primitive cell.
+
+    Args:
+        crystal: A checked crystal; atoms within `SYMMETRY_TOLERANCE_ANGSTROM` of each other count as equal.
+    """
+    species, counts = np.unique(crystal.numbers, return_counts=True)
+    divisor = int(np.gcd.reduce(counts))
+    if divisor == 1:
+        return crystal.n_atoms
+    if counts.min() <= MAX_CANDIDATES:
+        copies = _count_translations([crystal.fractional[crystal.numbers == kind] for kind in species], crystal.cell)
+        if divisor % copies == 0:
+            return crystal.n_atoms // copies
+    # Also where some translations hold within the tolerance and their sums do not: spglib narrows the tolerance.
+    return find_symmetry(crystal).n_atoms_primitive
+
+
+def _count_translations(atoms: list[np.ndarray], cell: np.ndarray) -> int:
+    """Translations of a cell that map the atoms of each species, [n, 3] fractional, onto themselves; none counts too."""
+    rarest = min(atoms, key=len)
+    translations = rarest[1:] - rarest[0]
+    for kind in (rarest, *atoms):
+        kept = [_maps(kind, translation, cell) for translation in translations]
+        translations = translations[np.array(kept, dtype=bool)]
+    return len(translations) + 1
+
+
+def _maps(atoms: np.ndarray, translation: np.ndarray, cell: np.ndarray) -> bool:
+    """Whether a translation maps atoms of one species, [n, 3] fractional, onto themselves."""
+    difference = (atoms + translation)[:, None] - atoms[None]
+    difference -= np.round(difference)
+    squared = ((difference @ cell) ** 2).sum(axis=2)
+    return bool((squared.min(axis=1) < SYMMETRY_TOLERANCE_ANGSTROM**2).all())
