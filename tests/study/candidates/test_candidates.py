@@ -67,6 +67,8 @@ def test_a_run_tells_what_it_did(name: str, folders: Path, togo15: DataSet) -> N
     assert [entry["run"] for entry in card["by_run"]] == [1, 2]
     assert all(entry["settings"] and entry["seconds_fit"] >= 0 for entry in card["by_run"])
     assert card["versions"].keys() >= {"paraisite", "scikit-learn", "matminer"}
+    n_tried = {"knn": 5, "multi_fidelity": len(CAUTIONS)}.get(name)
+    assert {entry["settings"].get("n_tried") for entry in card["by_run"]} == {n_tried}
 
 
 def test_what_learns_beats_the_median_and_the_known_crystals_are_known(folders: Path) -> None:
@@ -95,7 +97,7 @@ def test_a_second_fit_forgets_the_first(name: str, togo15: DataSet) -> None:
     used.fit(part, kappa)
     first = used.predict(others).log10_kappa
     used.fit(part, 10 * kappa)
-    fresh.fit(part, 10 * kappa)
+    fresh.fit(part, 10 * kappa, np.full(len(part), "togo15"))  # one source is none
     second = used.predict(others).log10_kappa
     np.testing.assert_array_equal(second, fresh.predict(others).log10_kappa)
     # Ten times the κ, ten times the prediction; a tree breaks ties between features by rounding.

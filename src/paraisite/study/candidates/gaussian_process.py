@@ -48,7 +48,12 @@ class GaussianProcess:
         self._inputs = inputs
         self._model: Any = None
 
-    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray) -> None:
+    def fit(
+        self,
+        crystals: Sequence[Crystal],
+        kappa: np.ndarray,
+        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+    ) -> None:
         """See `Candidate.fit`."""
         from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - in an extra
 

@@ -23,10 +23,15 @@ class CandidatePrediction:
         log10_kappa: Decimal logarithm of κ at 300 K in W/(m K), [n_crystals].
         log10_std: Standard deviation of it that the candidate expects, noise included, [n_crystals]; None where the
             candidate gives none.
+        log10_low: Lower end of the candidate's own calibrated 90 % interval of log10 κ, [n_crystals]; None where it
+            gives none.
+        log10_high: Upper end of it.
     """
 
     log10_kappa: np.ndarray
     log10_std: np.ndarray | None = None
+    log10_low: np.ndarray | None = None
+    log10_high: np.ndarray | None = None
 
 
 class Candidate(Protocol):
@@ -40,12 +45,14 @@ class Candidate(Protocol):
     name: str
     title: str
 
-    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray) -> None:
+    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray, source: np.ndarray | None = None) -> None:
         """Fit from the start, forgetting any earlier fit; settings are chosen inside the part that is given.
 
         Args:
             crystals: Crystals of the training part.
             kappa: Their κ at 300 K in W/(m K), [n_crystals], all above zero.
+            source: Name of the data set that each crystal is from, [n_crystals] str, for candidates that tell the noise of
+                several sources apart; the others ignore it. None where all are from one.
         """
         ...
 
@@ -54,7 +61,10 @@ class Candidate(Protocol):
         ...
 
     def settings(self) -> dict[str, Any]:
-        """Settings of the last fit, fixed and chosen ones, ready for JSON."""
+        """Settings of the last fit, fixed and chosen ones, ready for JSON.
+
+        `n_tried` is the number of settings that were tried on inner splits, where there were any.
+        """
         ...
 
 

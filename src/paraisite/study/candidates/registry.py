@@ -13,6 +13,8 @@ from paraisite.study.candidates.gaussian_process import (
     gaussian_process_structure,
 )
 from paraisite.study.candidates.interface import Candidate, CandidateFactory
+from paraisite.study.candidates.multi_fidelity import MultiFidelityCandidate
+from paraisite.study.candidates.network import FineTunedNetwork
 from paraisite.study.candidates.regressors import Median, extra_trees, nearest_neighbours, random_forest
 from paraisite.study.candidates.roost import RoostEnsemble
 from paraisite.study.candidates.slack import SlackAgl
@@ -34,9 +36,12 @@ CANDIDATES: dict[str, CandidateFactory] = {
     "gaussian_process_magpie": _shipped(gaussian_process_magpie),
     "gaussian_process_aflow": _shipped(gaussian_process_aflow),
     "roost": _shipped(RoostEnsemble),
+    "multi_fidelity": _shipped(MultiFidelityCandidate),
 }
-"""How to make each candidate, in the order of tables."""
-TRAINED_ON_AFLOW = ("slack_agl", "slack_agl_calibrated", "gaussian_process_aflow")
+"""How to make each candidate that stands beside the network, in the order of tables."""
+NETWORKS: dict[str, CandidateFactory] = {"network": _shipped(FineTunedNetwork)}
+"""The network itself as a candidate; the study trains it by recipes of its own."""
+TRAINED_ON_AFLOW = ("slack_agl", "slack_agl_calibrated", "gaussian_process_aflow", "multi_fidelity", *NETWORKS)
 """Candidates that know the values of the data set aflow_agl."""
 
 
@@ -44,18 +49,19 @@ def make_candidate(name: str, data_folder: str | Path | None = None) -> Candidat
     """Make a candidate.
 
     Args:
-        name: A name in `CANDIDATES`.
+        name: A name in `CANDIDATES` or `NETWORKS`.
         data_folder: Folder of what the package does not ship.
 
     Raises:
         ParaisiteError: There is no such candidate, or what it needs is missing.
     """
-    if name not in CANDIDATES:
-        raise ParaisiteError(f"There is no candidate {name!r}; choose among {', '.join(CANDIDATES)}.")
+    factories = {**CANDIDATES, **NETWORKS}
+    if name not in factories:
+        raise ParaisiteError(f"There is no candidate {name!r}; choose among {', '.join(factories)}.")
     for module, package in (("sklearn", "scikit-learn"), ("matminer", "matminer")):
         if find_spec(module) is None:
             raise ParaisiteError(f"The candidates need {package}: install it with pip install 'paraisite[study]'.")
-    return CANDIDATES[name](data_folder)
+    return factories[name](data_folder)
 
 
 def unavailable_candidates(data_folder: str | Path | None = None) -> dict[str, str]:

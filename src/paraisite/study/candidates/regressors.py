@@ -30,7 +30,12 @@ class Median:
         """Make one that has not been fitted."""
         self._median = self._std = math.nan
 
-    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray) -> None:  # noqa: ARG002 - the crystals do not matter
+    def fit(
+        self,
+        crystals: Sequence[Crystal],  # noqa: ARG002 - the crystals do not matter
+        kappa: np.ndarray,
+        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+    ) -> None:
         """See `Candidate.fit`."""
         self._median, self._std = float(np.median(np.log10(kappa))), float(np.log10(kappa).std())
 
@@ -59,7 +64,12 @@ class Regressor:
         self._build = build
         self._estimator: Any = None
 
-    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray) -> None:
+    def fit(
+        self,
+        crystals: Sequence[Crystal],
+        kappa: np.ndarray,
+        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+    ) -> None:
         """See `Candidate.fit`."""
         self._estimator = self._build(len(crystals)).fit(structure_and_magpie_features(crystals), np.log10(kappa))
 
@@ -71,7 +81,10 @@ class Regressor:
         """See `Candidate.settings`."""
         best = getattr(self._estimator, "best_estimator_", self._estimator)
         last = best[-1] if hasattr(best, "steps") else best
-        return {key: value for key, value in last.get_params().items() if value is not None}
+        settings = {key: value for key, value in last.get_params().items() if value is not None}
+        if best is not self._estimator:
+            settings["n_tried"] = len(self._estimator.cv_results_["params"])
+        return settings
 
 
 def nearest_neighbours() -> Regressor:

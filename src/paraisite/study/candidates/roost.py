@@ -69,7 +69,12 @@ class RoostEnsemble:
         self._members: list[_Member] = []
         self._mean = self._std = math.nan
 
-    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray) -> None:
+    def fit(
+        self,
+        crystals: Sequence[Crystal],
+        kappa: np.ndarray,
+        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+    ) -> None:
         """See `Candidate.fit`.
 
         Raises:

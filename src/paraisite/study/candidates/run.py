@@ -16,6 +16,7 @@ from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import DataSet
 from paraisite.datasets.splits import Splits
 from paraisite.errors import DataError
+from paraisite.structures.crystal import Crystal
 from paraisite.study.candidates.interface import Candidate, CandidatePrediction
 from paraisite.study.candidates.registry import TRAINED_ON_AFLOW, make_candidate
 from paraisite.version import __version__
@@ -57,7 +58,10 @@ def run_candidate(  # noqa: PLR0917 - each argument is another kind of thing
     _check(name, data_set, splits)
     (folder / "candidate.json").unlink(missing_ok=True)
     with threadpool_limits(1):
-        results = [_run(candidate, data_set, training) for training in training_parts(splits)]
+        results = [
+            fit_and_predict(candidate, *_part(data_set, training), None, data_set.crystals)
+            for training in training_parts(splits)
+        ]
     table = pd.concat(
         [
             _table(data_set, splits, member, prediction, run)
@@ -72,10 +76,15 @@ def run_candidate(  # noqa: PLR0917 - each argument is another kind of thing
         "seconds_fit": sum(report["seconds_fit"] for _, report in results),
         "seconds_predict": sum(report["seconds_predict"] for _, report in results),
         "by_run": [{"run": int(run), **report} for run, (_, report) in zip(runs, results, strict=True)],
-        "versions": {"paraisite": __version__, **{library: version(library) for library in LIBRARIES}},
+        "versions": library_versions(),
     }
     write_text_atomic(folder / "predictions.csv", table.to_csv(index=False))
     write_text_atomic(folder / "candidate.json", json.dumps(content, indent=2) + "\n")
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    return {"paraisite": __version__, **{library: version(library) for library in LIBRARIES}}
 
 
 def training_parts(splits: Splits) -> np.ndarray:
@@ -94,15 +103,36 @@ def _check(name: str, data_set: DataSet, splits: Splits) -> None:
         )
 
 
-def _run(candidate: Candidate, data_set: DataSet, training: np.ndarray) -> tuple[CandidatePrediction, dict[str, Any]]:
-    """Predictions of one run and what is told of it; the first to need the features of a crystal waits for them."""
-    indices = np.flatnonzero(training)
+def fit_and_predict(
+    candidate: Candidate,
+    crystals: Sequence[Crystal],
+    kappa: np.ndarray,
+    source: np.ndarray | None,
+    asked: Sequence[Crystal],
+) -> tuple[CandidatePrediction, dict[str, Any]]:
+    """Fit a candidate and predict; the first to need the features of a crystal waits for them.
+
+    Args:
+        candidate: What is fitted.
+        crystals: Crystals of the training part.
+        kappa: Their κ at 300 K in W/(m K), [n_crystals].
+        source: As for `Candidate.fit`.
+        asked: Crystals to predict.
+
+    Returns:
+        The predictions, and `seconds_fit`, `seconds_predict` and `settings`.
+    """
     start = perf_counter()
-    candidate.fit([data_set.crystals[index] for index in indices], data_set.kappa[indices])
+    candidate.fit(crystals, kappa, source)
     fitted = perf_counter()
-    prediction = candidate.predict(data_set.crystals)
+    prediction = candidate.predict(asked)
     seconds = {"seconds_fit": fitted - start, "seconds_predict": perf_counter() - fitted}
     return prediction, {**seconds, "settings": candidate.settings()}
+
+
+def _part(data_set: DataSet, mask: np.ndarray) -> tuple[list[Crystal], np.ndarray]:
+    indices = np.flatnonzero(mask)
+    return [data_set.crystals[index] for index in indices], data_set.kappa[indices]
 
 
 def _table(data_set: DataSet, splits: Splits, member: int, prediction: CandidatePrediction, run: int) -> pd.DataFrame:

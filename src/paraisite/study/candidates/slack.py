@@ -73,7 +73,12 @@ class SlackAgl:
         self._offset, self._slope, self._median = 0.0, 1.0, np.nan
         self._coverage: dict[str, float] = {}
 
-    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray) -> None:
+    def fit(
+        self,
+        crystals: Sequence[Crystal],
+        kappa: np.ndarray,
+        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+    ) -> None:
         """See `Candidate.fit`."""
         log10_kappa, value = np.log10(kappa), self._table.log10_kappa(crystals)
         found = np.isfinite(value)
