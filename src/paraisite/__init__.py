@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from paraisite.demo import run_demo
     from paraisite.errors import ParaisiteError
     from paraisite.evaluation import Evaluation, evaluate
+    from paraisite.explanation.contents import Explanation
+    from paraisite.explanation.explain import explain
     from paraisite.fetch.catalogue import fetch_data, list_data
     from paraisite.models.files import load_model, save_model, shipped_models
     from paraisite.prediction.predict import Predictor, predict, predict_files
@@ -35,6 +37,7 @@ _HOMES = {
     "Crystal": "structures.crystal",
     "DataSet": "datasets.catalogue",
     "Evaluation": "evaluation",
+    "Explanation": "explanation.contents",
     "ParaisiteError": "errors",
     "Predictor": "prediction.predict",
     "Recipe": "training.recipe",
@@ -42,6 +45,7 @@ _HOMES = {
     "ScanOptions": "screening.scan",
     "StageRecipe": "training.recipe",
     "evaluate": "evaluation",
+    "explain": "explanation.explain",
     "family_recipe": "training.recipe",
     "fetch_data": "fetch.catalogue",
     "finetune": "training.finetune",
@@ -67,6 +71,7 @@ __all__ = [
     "Crystal",
     "DataSet",
     "Evaluation",
+    "Explanation",
     "ParaisiteError",
     "Predictor",
     "Recipe",
@@ -75,6 +80,7 @@ __all__ = [
     "StageRecipe",
     "__version__",
     "evaluate",
+    "explain",
     "family_recipe",
     "fetch_data",
     "finetune",

@@ -145,7 +145,8 @@ def test_mistakes_are_one_sentence_on_the_error_stream(
     assert "Traceback" not in error
 
 
-def test_finetune_then_predict_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("start", ["MultiFidelity", "FEAF"])
+def test_finetune_then_predict_and_evaluate(start: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames = []
     for crystal in load_togo15()[:20]:
         frames.append(to_ase(crystal))
@@ -153,9 +154,9 @@ def test_finetune_then_predict_and_evaluate(tmp_path: Path, capsys: pytest.Captu
     frames[3].info["my_kappa"] = -1.0
     write(tmp_path / "mine.extxyz", frames)
     data, run = str(tmp_path / "mine.extxyz"), str(tmp_path / "run")
-    assert main(["finetune", data, "-o", run, "--epochs", "2", "--kappa-column", "my_kappa"]) == 0
+    assert main(["finetune", data, "-o", run, "-m", start, "--epochs", "2", "--kappa-column", "my_kappa"]) == 0
     output = capsys.readouterr()
-    assert "held_out" in output.out
+    assert "held_out" in output.out or "held out" in output.out
     assert "κ must be a number above 0" in output.err
     model = run
     assert main(["predict", str(cif(tmp_path / "CsCl.cif")), "--model", model]) == 0
@@ -171,10 +172,15 @@ def test_finetune_from_a_table_of_files(tmp_path: Path) -> None:
         rows.append(f"{crystal.material_id}.cif,{crystal.properties['kappa']},mine")
     rows.append("missing.cif,3.0,mine")
     (tmp_path / "mine.csv").write_text("\n".join(rows), encoding="utf-8")
-    assert main(["finetune", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "run"), "--epochs", "1"]) == 0
+    start = ["finetune", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "run")]
+    assert main([*start, "-m", "FEAF", "--epochs", "1"]) == 0
     splits = json.loads((tmp_path / "run" / "finetune" / "splits.json").read_text(encoding="utf-8"))
     assert splits["n_crystals"] == 12
     assert "missing.cif" in splits["left_out"][0]["message"]
+    assert main(start) == 0
+    errors = json.loads((tmp_path / "run" / "errors.json").read_text(encoding="utf-8"))
+    assert errors["n_crystals"] == 12
+    assert "missing.cif" in errors["left_out"][0]["message"]
 
 
 def test_train_shows_a_recipe_that_it_reads_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,11 +200,21 @@ def test_train_takes_a_recipe_file_and_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "togo15" / "errors.json").read_bytes() == before
 
 
-def test_evaluate_says_that_the_crystals_were_seen(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "togo15"]) == 0
-    assert "trained on these crystals" in capsys.readouterr().out
-    assert main(["evaluate", "hh143"]) == 0
-    assert "trained on these crystals" not in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("data", "model", "seen"),
+    [
+        ("togo15", "MultiFidelity", True),
+        ("hh143", "MultiFidelity", True),
+        ("literature", "MultiFidelity", True),
+        ("togo15", "FEAFTG15", True),
+        ("hh143", "FEAFTG15", False),
+    ],
+)
+def test_evaluate_says_that_the_crystals_were_seen(
+    data: str, model: str, seen: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", data, "--model", model]) == 0
+    assert ("trained on these crystals" in capsys.readouterr().out) == seen
 
 
 def test_info_and_version(capsys: pytest.CaptureFixture[str]) -> None:

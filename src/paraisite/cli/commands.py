@@ -9,7 +9,8 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from paraisite.cli import data, scan, scan_results, study, training
+from paraisite.cli import benchmark, data, scan, scan_results, study, training
+from paraisite.cli.explain import explained_tables
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
@@ -41,6 +42,9 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: paraisite analyze step1 step2 step3 -o analysis")(scan_results.analyze)
     app.command(epilog="Example: paraisite reproduce -o study --data DIR")(study.reproduce)
     app.command(epilog="Example: paraisite report study")(study.report)
+    app.command(
+        epilog="Example: paraisite benchmark -o benchmark --candidates knn,knn+hh143,network --against network"
+    )(benchmark.benchmark)
     app.add_typer(data.app, name="data")
 
 
@@ -55,19 +59,37 @@ def predict(
     ] = None,
     device: DeviceOption = "cpu",
     processes: Annotated[
-        int | None, typer.Option("--processes", "-p", min=1, help="Processes; one a core if unset.")
+        int | None, typer.Option("--processes", "-p", min=1, help="Processes; one a core if unset, one with --explain.")
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Say why, seconds a crystal: the prediction's parts, its nearest training crystals and, with the extra "
+            "explain, what each descriptor does. With --json it is the field explanation; a CSV table has no place for it.",
+        ),
+    ] = False,
+    explain_plot: Annotated[
+        Path | None, typer.Option("--explain-plot", help="--explain, and a picture (PNG) a crystal in this folder.")
     ] = None,
 ) -> int:
     """Predict κ at 300 K of every crystal in FILES: the mean, spread and range of the model's members."""
     from paraisite.prediction.predict import Predictor
 
+    explain = explain or explain_plot is not None
+    if explain and csv is not None:
+        raise typer.BadParameter("a CSV table has no place for explanations; take --json.", param_hint="--explain")
     predictor = Predictor(model, device=device)
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
+    if explain:
+        tables = explained_tables(predictor, files, None if json else console, explain_plot)
+    else:
+        tables = predictor.stream_files(files, processes=processes)
     counts: dict[str, int] = {}
     shown: list[pd.DataFrame] = []
     with TableWriter(csv, json) as writer:
-        for table in predictor.stream_files(files, processes=processes):
+        for table in tables:
             writer.write(table)
             for status, count in table["status"].value_counts().items():
                 counts[str(status)] = counts.get(str(status), 0) + int(count)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from paraisite.cli.progress import fetch_sentence
+
 if TYPE_CHECKING:
     from paraisite.fetch.catalogue import DataEntry
     from paraisite.fetch.common import FetchProgress, Report
@@ -86,9 +88,7 @@ def _fetch_progress() -> Iterator[Report]:
     with Console(stderr=True, highlight=False).status("asking …") as status:
 
         def report(progress: FetchProgress) -> None:
-            total = f" of {progress.total}" if progress.total else ""
-            records = f", {progress.records} records" if progress.records else ""
-            status.update(f"{progress.name}: {progress.done}{total} {progress.unit}{records}")
+            status.update(fetch_sentence(progress))
 
         yield report
 

@@ -26,7 +26,8 @@ def describe_installation(console: Console) -> None:
         mark = ", the default" if name == DEFAULT_MODEL else ""
         console.print(f"  {name}{mark}: {card.get('description', '')}")
     console.print(
-        "Data sets in the package: togo15 (95 crystals), hh143 (143), mix (both). More by `paraisite data list`."
+        "Data sets in the package: togo15 (95 crystals), hh143 (143), mix (both), literature (107). "
+        "More by `paraisite data list`."
     )
 
 
@@ -43,7 +44,11 @@ def describe_model(name: str, console: Console, *, as_json: bool) -> None:
             console.print(f"{key.replace('_', ' ')}: {card[key]}")
     for item in card.get("training_data", []):
         console.print(f"trained on: {item}")
-    _describe_errors(card.get("errors", {}), console)
+    errors = card.get("errors", {})
+    if "benchmark" in errors:
+        _describe_benchmark(errors["benchmark"], console)
+    elif errors:
+        _describe_errors(errors, console)
 
 
 def _describe_errors(errors: dict[str, Any], console: Console) -> None:
@@ -57,3 +62,29 @@ def _describe_errors(errors: dict[str, Any], console: Console) -> None:
     for protocol, label in labels.items():
         for metric, value in errors.get(protocol, {}).items():
             console.print(f"  {label}: {metric} {value['mean']:.3f} ± {value['standard_deviation']:.3f}")
+
+
+def _describe_benchmark(rows: list[dict[str, Any]], console: Console) -> None:
+    """Show the scores of a model's design under the benchmark's protocols, a line a candidate."""
+    labels = {
+        "mape": "MAPE",
+        "mae_log10": "MAE log10",
+        "within_factor_2": "within ×2",
+        "coverage_90": "in 90 %",
+    }
+    console.print(
+        "errors of the same design, fitted to the training part of each split (paraisite benchmark), mean ± standard "
+        "deviation over the splits; in 90 %: share in the 90 % interval; +data: with those data beside the protocol's own:"
+    )
+    for title in dict.fromkeys(row["title"] for row in rows):
+        console.print(f"  {title}")
+        for row in (row for row in rows if row["title"] == title):
+            scores = ", ".join(f"{label} {_with_deviation(row[name])}" for name, label in labels.items())
+            console.print(f"    {row['candidate']}: {scores}")
+
+
+def _with_deviation(value: dict[str, float | None]) -> str:
+    mean, deviation = value["mean"], value["standard_deviation"]
+    if mean is None:
+        return "–"
+    return f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")

@@ -86,7 +86,9 @@ def _explain(error: Exception) -> int:
     if show is not None:  # wrong usage, as typer words it
         show()
         return int(getattr(error, "exit_code", 2))
-    if isinstance(error, ParaisiteError | OSError):
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        _say(f"Error: {error.filename}: {error.strerror}.")
+    elif isinstance(error, ParaisiteError | OSError):
         _say(f"Error: {error}")
     else:
         _say(f"Unexpected {type(error).__name__}: {error} (run again with --debug for the traceback).")

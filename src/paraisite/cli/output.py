@@ -68,12 +68,15 @@ class TableWriter:
 
 
 def show_predictions(table: pd.DataFrame, console: Console) -> None:
-    """Show predictions: identifier, formula, atoms, mean, standard deviation, median, range and status."""
+    """Show predictions: identifier, formula, atoms, mean, standard deviation, median, range, domain if known, and status."""
     view = Table(title="κ at 300 K in W/(m K)", title_justify="left", box=None, header_style="bold", pad_edge=False)
     view.add_column("material_id", overflow="fold")
     view.add_column("formula", overflow="fold")
     for name in ("n_atoms", "mean", "std", "median", "5 %", "95 %"):
         view.add_column(name, justify="right", no_wrap=True)
+    tells_domain = "domain" in table and table["domain"].fillna("").ne("").any()
+    if tells_domain:
+        view.add_column("domain", no_wrap=True)
     view.add_column("status", no_wrap=True)
     notes = []
     numbers = ["kappa_mean", "kappa_std", "kappa_median", "kappa_low", "kappa_high"]
@@ -82,7 +85,8 @@ def show_predictions(table: pd.DataFrame, console: Console) -> None:
         note = row["error"] or row.get("note") or ""
         if note:
             notes.append(f"  {row['material_id']}: {note}")
-        cells = [row["material_id"], row["formula"], str(row["n_atoms"] or ""), *values, row["status"]]
+        domain = [row["domain"] or ""] if tells_domain else []
+        cells = [row["material_id"], row["formula"], str(row["n_atoms"] or ""), *values, *domain, row["status"]]
         view.add_row(*(cell.replace("[", "\\[") for cell in cells))
     console.print(view)
     for line in notes:

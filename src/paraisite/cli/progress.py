@@ -1,23 +1,29 @@
-"""Progress of a training: epoch, loss, validation error, time left."""
+"""Live lines: of a training (epoch, loss, validation error, time left), of a scan, and of a fetch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-from paraisite.training.run import Report, StageProgress
+if TYPE_CHECKING:
+    from paraisite.fetch.common import FetchProgress
+    from paraisite.screening.scan import ScanProgress
+    from paraisite.training.run import Report, StageProgress
 
 
 @contextmanager
@@ -51,3 +57,56 @@ def _reporter(progress: Progress) -> Report:
         progress.update(tasks[key], completed=update.epoch, loss=f"{update.train_loss:.3f}", error=error)
 
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class ScanLine:
+    """The live line of a scan.
+
+    Attributes:
+        progress: What shows it.
+        task: The line.
+    """
+
+    progress: Progress
+    task: TaskID
+
+    def fetched(self, now: FetchProgress) -> None:
+        """Show how far the fetching of a source on a server is."""
+        self.progress.update(self.task, description=f"fetching {fetch_sentence(now)}")
+
+    def scanned(self, now: ScanProgress) -> None:
+        """Show how far the scan is."""
+        self.progress.update(self.task, description=scan_sentence(now))
+
+
+@contextmanager
+def scan_progress(console: Console) -> Iterator[ScanLine]:
+    """Show a line while the block fetches and scans."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        yield ScanLine(progress, progress.add_task("starting"))
+
+
+def scan_sentence(now: ScanProgress) -> str:
+    """Crystals, crystals a second, errors and time left of a scan."""
+    rate = now.rows_now / max(now.seconds, 1e-9)
+    parts = [f"{now.rows} crystals", f"{rate:.0f} crystals/s", f"{now.failed} errors"]
+    if now.seconds_left is not None:
+        parts.append(f"{_clock_time(now.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def fetch_sentence(now: FetchProgress) -> str:
+    """Steps and records of a fetch."""
+    total = f" of {now.total}" if now.total else ""
+    records = f", {now.records} records" if now.records else ""
+    return f"{now.name}: {now.done}{total} {now.unit}{records}"
+
+
+def _clock_time(seconds: float) -> str:
+    """Hours, minutes and seconds; days beyond."""
+    whole = math.ceil(seconds)
+    days, rest = divmod(whole, 86400)
+    clock = f"{rest // 3600}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
+    return f"{days} d {clock}" if days else clock

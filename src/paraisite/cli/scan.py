@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from paraisite.cli.output import SOME_FAILED
+from paraisite.cli.progress import scan_progress
 from paraisite.models.names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from typing import Literal
-
-    from paraisite.screening.scan import ScanProgress
 
 
 def scan(
@@ -48,7 +44,7 @@ def scan(
     from paraisite.screening.scan import ScanOptions
     from paraisite.screening.scan import scan as run
 
-    with _scan_progress(Console(stderr=True)) as report:
+    with scan_progress(Console(stderr=True)) as line:
         options = ScanOptions(
             model,
             device=device,
@@ -59,26 +55,11 @@ def scan(
             query=query,
             engine=cast("Literal['local', 'ray']", engine),
             address=address,
-            report=report,
+            report=line.scanned,
+            report_fetch=line.fetched,
         )
         result = run(source, output, options)
     console = Console()
     rate = f", {result.rows_now / result.seconds:.0f} crystals/s" if result.rows_now else ""
     console.print(f"{result.rows} structures, {result.failed} without a prediction{rate}: {output}")
     return SOME_FAILED if result.failed else 0
-
-
-@contextmanager
-def _scan_progress(console: Console) -> Iterator[Callable[[ScanProgress], None]]:
-    """Show rows, rate and failures."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("starting")
-
-        def show(now: ScanProgress) -> None:
-            rate = now.rows_now / max(now.seconds, 1e-9)
-            progress.update(
-                task, description=f"{now.rows} structures, {rate:.0f}/s, {now.failed} failed, {now.parts} parts"
-            )
-
-        yield show

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from paraisite.cli.output import show_errors, show_predictions
+from paraisite.models.names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from paraisite.training.recipe import Selection
@@ -61,31 +62,50 @@ def finetune(
         Path, typer.Argument(help="Your crystals with κ at 300 K: extxyz with a κ column, or CSV + files.")
     ],
     output: OutputOption,
-    model: Annotated[str, typer.Option("--model", "-m", help="Model to start from.")] = "FEAF",
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the data.")] = 300,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Model to start from; FEAF for a network.")
+    ] = DEFAULT_MODEL,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Networks: passes over the data.")] = 300,
     selection: Annotated[
-        str, typer.Option("--selection", help="Epoch that is kept: inner (honest), validation (the paper's) or last.")
+        str,
+        typer.Option("--selection", help="Networks: epoch that is kept: inner (honest), validation (paper) or last."),
     ] = "inner",
     kappa_column: Annotated[str, typer.Option("--kappa-column", help="Name of the κ column.")] = "",
     device: DeviceOption = "cpu",
 ) -> None:
-    """Fine-tune the shipped AFLOW ensemble on your own crystals."""
+    """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
     from paraisite.cli.progress import training_progress
-    from paraisite.training.finetune import STAGE_NAME, finetune_recipe
+    from paraisite.training.finetune import STAGE_NAME, finetune_recipe, is_multi_fidelity
+    from paraisite.training.refit import refit
     from paraisite.training.run import RunOptions
     from paraisite.training.run import train as run
+
+    console = Console()
+    if is_multi_fidelity(model):
+        refit(data, output, model=model, kappa_column=kappa_column)
+        errors = json.loads((output / "errors.json").read_text(encoding="utf-8"))
+        show_errors(
+            pd.DataFrame({"held out": errors["held_out"]}),
+            console,
+            f"{errors['n_crystals']} crystals of {data.name}, each by the member that held its composition out",
+        )
+        _show_left_out(errors["left_out"])
+        console.print(f"Model: {output} (predict with --model {output})")
+        return
 
     recipe = finetune_recipe(
         data, model=model, epochs=epochs, selection=cast("Selection", selection), kappa_column=kappa_column
     )
     with training_progress(Console(stderr=True)) as report:
         run(recipe, output, RunOptions(device=device, report=report))
-    console = Console()
     show_stage(output / STAGE_NAME, console)
-    left_out = json.loads((output / STAGE_NAME / "splits.json").read_text(encoding="utf-8"))["left_out"]
+    _show_left_out(json.loads((output / STAGE_NAME / "splits.json").read_text(encoding="utf-8"))["left_out"])
+    console.print(f"Model: {output / STAGE_NAME / 'model'} (predict with --model {output})")
+
+
+def _show_left_out(left_out: list[dict[str, str]]) -> None:
     for failure in left_out:
         Console(stderr=True, soft_wrap=True).print(f"Left out: {failure['message']}", markup=False)
-    console.print(f"Model: {output / STAGE_NAME / 'model'} (predict with --model {output})")
 
 
 def demo(

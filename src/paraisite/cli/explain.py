@@ -1,0 +1,140 @@
+"""The option `--explain` of `predict`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from paraisite.errors import ParaisiteError
+
+if TYPE_CHECKING:
+    from paraisite.explanation.contents import Explanation
+    from paraisite.prediction.predict import Predictor
+
+
+def explained_tables(
+    predictor: Predictor, files: Sequence[Path], console: Console | None, plot_folder: Path | None
+) -> Iterator[pd.DataFrame]:
+    """Predict and explain the crystals of files, one at a time.
+
+    Args:
+        predictor: Predicts with the multi-fidelity model.
+        files: Structure files or folders of them.
+        console: Where to show each explanation; None shows none.
+        plot_folder: Folder for a picture of each; None draws none.
+
+    Returns:
+        Tables of one row each with the further column `explanation`: a dictionary, or None for a failure.
+
+    Raises:
+        ParaisiteError: The model cannot be explained, or pictures are wanted without the library that they need.
+    """
+    from paraisite.explanation.explain import Explainer
+    from paraisite.prediction.prepare import prepare
+    from paraisite.structures.readers import iter_crystals
+
+    explainer = Explainer(predictor)
+    if plot_folder is not None and explainer.note:
+        raise ParaisiteError(explainer.note)
+
+    def tables() -> Iterator[pd.DataFrame]:
+        for number, item in enumerate(iter_crystals(files), 1):
+            chunk = prepare([item], predictor.settings)
+            explanation = next(explainer.explain_prepared(chunk), None)
+            if explanation is not None and console is not None:
+                show_explanation(explanation, console)
+            if explanation is not None and plot_folder is not None:
+                explanation.plot(plot_folder / _picture_name(number, explanation.material_id))
+            column = pd.Series([explanation and explanation.as_dict()], dtype=object)
+            yield predictor.predict_prepared(chunk).assign(explanation=column)
+
+    return tables()
+
+
+def show_explanation(explanation: Explanation, console: Console) -> None:
+    """Show an explanation as a block: what the prediction is made of, its nearest crystals, its descriptors."""
+    title = f"{explanation.formula}  {explanation.material_id}"
+    console.print(f"Why {title.strip()}", style="bold", markup=False, highlight=False)
+    _show(_parts(explanation), console)
+    _show(_neighbours(explanation), console)
+    if explanation.note:
+        console.print(f"  {explanation.note}\n", markup=False, highlight=False, soft_wrap=True)
+    else:
+        _show(_attributions(explanation), console)
+
+
+def _show(table: Table, console: Console) -> None:
+    console.print(Padding(table, (0, 0, 1, 2)), highlight=False)
+
+
+def _parts(explanation: Explanation) -> Table:
+    table = _table("κ at 300 K in W/(m K)", "", "")
+    table.columns[2].justify = "left"
+    for name, kappa, text in (
+        ("AGL, expected", explanation.agl_kappa, "by a surrogate of AFLOW's values"),
+        ("fall-back", explanation.fall_back_kappa, "ρ · AGL: far from all first-principles crystals"),
+        (
+            "median",
+            explanation.median_kappa,
+            f"{_factor(explanation.correction)}: the correction δ, from those crystals",
+        ),
+        ("point estimate", explanation.kappa, f"{_factor(explanation.shift)}: caution where it is uncertain"),
+    ):
+        table.add_row(name, f"{kappa:.3g}", text)
+    table.add_row("90 % interval", "", f"{explanation.interval_low:.3g} to {explanation.interval_high:.3g}")
+    table.add_row("members", "", f"{min(explanation.members):.3g} to {max(explanation.members):.3g}")
+    return table
+
+
+def _neighbours(explanation: Explanation) -> Table:
+    table = _table("nearest training crystals", "κ", "source", "correlation", "distance")
+    for one in explanation.neighbours:
+        table.add_row(
+            _escape(f"{one.formula}  {one.material_id}"), f"{one.kappa:.3g}", _escape(one.source),
+            f"{one.correlation:.2f}", f"{one.distance:.2f}",
+        )  # fmt: skip
+    return table
+
+
+def _attributions(explanation: Explanation) -> Table:
+    from paraisite.explanation.contents import N_SHOWN
+
+    table = _table(
+        f"from {explanation.background_kappa:.3g}, mean of sampled training crystals, to the median", "factor"
+    )
+    for group, part in explanation.groups.items():
+        table.add_row(group, _factor(part))
+    table.add_row()
+    for one in explanation.attributions[:N_SHOWN]:
+        table.add_row(one.text, _factor(one.log10_kappa))
+    rest = explanation.attributions[N_SHOWN:]
+    table.add_row(f"the other {len(rest)} descriptors", _factor(sum(one.log10_kappa for one in rest)))
+    return table
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="italic", show_edge=False)
+    table.add_column(headers[0])
+    for name in headers[1:]:
+        table.add_column(name, justify="right" if name != "source" else "left")
+    return table
+
+
+def _factor(log10_kappa: float) -> str:
+    return f"× {10**log10_kappa:.2f}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _picture_name(number: int, material_id: str) -> str:
+    """A file name that every system takes; the number keeps equal identifiers apart."""
+    return f"{number:04d}_{re.sub(r'[^A-Za-z0-9._+-]+', '_', material_id)}.png"
