@@ -82,6 +82,20 @@ def test_batch_is_laid_out_as_documented() -> None:
         assert getattr(batch, name).dtype == np.float32
 
 
+def test_edges_count_the_neighbours_of_one_atom() -> None:
+    store = build_store([rocksalt(), make([26], 2.8 * np.eye(3), [[0, 0, 0]])], GraphSettings(cutoff_angstrom=5.0))
+    salt = slice(0, store.edge_pointer[1])
+    near = np.isclose(store.distance[salt], 5.69 / 2, rtol=1e-6)
+    # Six of the other species at a/2, twelve of its own at a/√2, eight of the other at a√3/2.
+    assert sorted(store.edge_count[salt].tolist()) == [6, 6, 8, 8, 12, 12]
+    assert store.edge_count[salt][near].tolist() == [6, 6]
+    for graph in range(len(store)):
+        rows = slice(store.edge_pointer[graph], store.edge_pointer[graph + 1])
+        count, destination = store.edge_count[rows], store.destination[rows]
+        total = np.bincount(destination, count)[destination]
+        np.testing.assert_allclose(store.edge_in_weight[rows], count / total, rtol=1e-6)
+
+
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     items = four_crystals()
     whole = build_graphs(items)

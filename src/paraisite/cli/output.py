@@ -68,18 +68,24 @@ class TableWriter:
 
 
 def show_predictions(table: pd.DataFrame, console: Console) -> None:
-    """Show predictions: identifier, formula, atoms, mean, standard deviation, median, range, domain if known, and status."""
+    """Show predictions: identifier, formula, atoms, mean, standard deviation, median, 90 % interval, domain, and status.
+
+    Without a calibrated interval the 5–95 % range of the members stands in its place, and without a domain nothing.
+    """
     view = Table(title="κ at 300 K in W/(m K)", title_justify="left", box=None, header_style="bold", pad_edge=False)
     view.add_column("material_id", overflow="fold")
     view.add_column("formula", overflow="fold")
-    for name in ("n_atoms", "mean", "std", "median", "5 %", "95 %"):
+    calibrated = "interval_low" in table and table["interval_low"].notna().any()
+    ends = ("90 % from", "to") if calibrated else ("5 %", "95 %")
+    for name in ("n_atoms", "mean", "std", "median", *ends):
         view.add_column(name, justify="right", no_wrap=True)
     tells_domain = "domain" in table and table["domain"].fillna("").ne("").any()
     if tells_domain:
         view.add_column("domain", no_wrap=True)
     view.add_column("status", no_wrap=True)
     notes = []
-    numbers = ["kappa_mean", "kappa_std", "kappa_median", "kappa_low", "kappa_high"]
+    range_columns = ["interval_low", "interval_high"] if calibrated else ["kappa_low", "kappa_high"]
+    numbers = ["kappa_mean", "kappa_std", "kappa_median", *range_columns]
     for row in table.head(SHOWN_ROWS).to_dict("records"):
         values = ["" if pd.isna(row[name]) else f"{row[name]:.3g}" for name in numbers]
         note = row["error"] or row.get("note") or ""

@@ -172,7 +172,6 @@ class MultiFidelity:
         deviation = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
         return Prediction(means + cautious_shift(deviations, self.caution), centre, deviation, agl)
 
-
     def log10_median(self, descriptors: np.ndarray) -> np.ndarray:
         """Give `Prediction.log10_median` alone, [n]."""
         agl, inputs = self._inputs(descriptors)

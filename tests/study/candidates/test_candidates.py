@@ -20,6 +20,7 @@ from paraisite.study.candidates.gaussian_process import gaussian_process_structu
 from paraisite.study.candidates.registry import CANDIDATES, make_candidate, unavailable_candidates
 from paraisite.study.candidates.run import run_candidate
 from paraisite.study.candidates.slack import AglTable, SlackAgl
+from paraisite.training.multi_fidelity import CAUTIONS
 
 RUNS = (1, 2)
 LOOKED_UP = ("slack_agl", "slack_agl_calibrated")
