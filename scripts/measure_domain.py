@@ -51,7 +51,11 @@ def main() -> None:
     table = pd.concat(rows)
     groups = table.groupby(["protocol", "level"])
     print(groups.agg(n=("error", "size"), mae_log10=("error", "mean"), coverage=("covered", "mean")).round(3))
-    print(table.groupby("level").agg(n=("error", "size"), mae_log10=("error", "mean"), coverage=("covered", "mean")).round(3))
+    print(
+        table.groupby("level")
+        .agg(n=("error", "size"), mae_log10=("error", "mean"), coverage=("covered", "mean"))
+        .round(3)
+    )
     correlations = table.groupby("protocol")[["distance", "std", "error"]].corr(method="spearman")["error"].unstack()
     print(correlations[["distance", "std"]].round(2).to_string())
 

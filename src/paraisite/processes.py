@@ -28,7 +28,8 @@ class Child:
     def __init__(self, module: str) -> None:
         """Start the process, with one thread for numerical libraries: children share the cores by being several."""
         path = os.pathsep.join(path for path in sys.path if path)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        # spglib would write lines of its own for each crystal that it gives up on.
+        environment = {"SPGLIB_WARNING": "OFF", **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         command = [sys.executable, "-m", module]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
 

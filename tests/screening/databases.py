@@ -52,9 +52,9 @@ def write_extxyz(path: Path, n_crystals: int = N_CRYSTALS) -> Path:
     return path
 
 
-def write_cifs(folder: Path) -> Path:
+def write_cifs(folder: Path, n_crystals: int = N_CRYSTALS) -> Path:
     folder.mkdir(parents=True)
-    for crystal in crystals():
+    for crystal in crystals(n_crystals):
         ase.io.write(folder / f"{crystal.material_id}.cif", atoms_of(crystal), format="cif")
     return folder
 

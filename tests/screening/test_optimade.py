@@ -88,6 +88,13 @@ def test_a_provider_is_scanned(server: str, tmp_path: Path) -> None:
         assert table.loc[name, "graph_hash"] == local.loc[name, "graph_hash"]
 
 
+def test_the_fetch_is_told(server: str, tmp_path: Path) -> None:
+    seen: list[FetchProgress] = []
+    scan(f"optimade:{server}", tmp_path, replace(OPTIONS, report_fetch=seen.append))
+    assert [(now.done, now.unit) for now in seen] == [(1, "pages"), (2, "pages"), (3, "pages")]
+    assert seen[-1].records == N_CRYSTALS + 1
+
+
 def test_a_filter(server: str, tmp_path: Path) -> None:
     element = databases.crystals()[0].formula[:2]
     scan(f"optimade:{server}", tmp_path, replace(OPTIONS, query=f'elements HAS "{element}"'))

@@ -10,7 +10,8 @@ import databases
 import pytest
 
 from paraisite.errors import DataError
-from paraisite.screening.sources import open_source
+from paraisite.screening.pieces import FilesPiece
+from paraisite.screening.sources import Meter, Work, open_source
 from paraisite.structures.crystal import Crystal, ReadFailure
 
 Make = Callable[[Path], Path]
@@ -140,3 +141,40 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     assert open_source(folder).fingerprint() == before
     next(folder.iterdir()).unlink()
     assert open_source(folder).fingerprint() != before
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_bytes_that_are_done_rise_to_all_of_the_source(form: str, tmp_path: Path) -> None:
+    source = open_source(FORMS[form](tmp_path))
+    ends = [until for _, until in source.cuts(2)]
+    assert ends == sorted(ends)
+    assert 0 < ends[0] <= ends[-1] == source.size() == sum(path.stat().st_size for path in source.files)
+
+
+@pytest.mark.parametrize("name", ["x.extxyz", "x.jsonl"])
+def test_the_bytes_of_a_long_file_rise_piece_by_piece(name: str, tmp_path: Path) -> None:
+    write = databases.write_jsonl if name.endswith(".jsonl") else databases.write_extxyz
+    path = write(tmp_path / name, 95)
+    ends = [until for _, until in open_source(path).cuts(5)]
+    assert len(ends) == 19
+    assert ends == sorted(ends)
+    assert len(set(ends)) >= 3  # files are read in blocks of some KB
+    assert ends[-1] == path.stat().st_size
+
+
+def test_a_meter_counts_what_is_left(tmp_path: Path) -> None:
+    source = open_source(cifs(tmp_path))
+    work, meter = Work(source, 5, frozenset({1})), Meter(source.size())
+    assert meter.left == source.size()
+    pieces = dict(work.left(meter))
+    n_bytes = {
+        index: sum(Path(path).stat().st_size for path in piece.paths)
+        for index, piece in pieces.items()
+        if isinstance(piece, FilesPiece)
+    }
+    assert list(n_bytes) == [0, 2]
+    assert meter.left == n_bytes[0] + n_bytes[2]  # that of earlier attempts is neither left nor finished now
+    meter.finish(2)
+    assert (meter.left, meter.finished) == (n_bytes[0], n_bytes[2])
+    meter.finish(0)
+    assert meter.left == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 import warnings
 from pathlib import Path
 
@@ -282,3 +283,39 @@ def test_ase_writes_what_we_read(tmp_path: Path) -> None:
     (crystal,) = read_crystals(tmp_path / "x.cif")
     assert crystal.n_atoms == 4
     assert crystal.volume == pytest.approx(atoms.get_volume())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\n" * 100_000,
+        " " * 100_000,
+        "# " + "x, y, z " * 20_000,
+        "_symmetry_equiv_pos_as_xyz\n" + "'x, y, z'\n" * 50_000,
+        "1 1 1 1\n" * 50_000,
+    ],
+)
+def test_what_would_take_the_general_parser_minutes_is_told_at_once(tmp_path: Path, more: str) -> None:
+    start = time.monotonic()
+    # An unknown symbol leaves the block to the general parser; an open quotation, its text.
+    for text in (cif_text(sites="X1 Wat 0 0 0"), cif_text() + "'open\n"):
+        assert len(read(tmp_path, f"{text}\nloop_\n{more}")) == 1
+    assert time.monotonic() - start < 8  # it was 12 s for each and more
+
+
+def test_more_atoms_than_can_be_predicted_are_refused(tmp_path: Path) -> None:
+    sites = "".join(f"Na{index} Na 0.1{index:06d} 0.2 0.3\n" for index in range(30_000))
+    (failure,) = read(tmp_path, cif_text(sites=sites))
+    assert isinstance(failure, ReadFailure)
+    assert "30000 sites" in failure.message
+
+
+def test_a_formula_that_no_float_holds_states_nothing(tmp_path: Path) -> None:
+    (crystal,) = read(tmp_path, cif_text("", head=f"data_x\n_chemical_formula_sum 'Na{400 * '9'} Cl'\n"))
+    assert isinstance(crystal, Crystal)
+
+
+def test_angles_that_are_all_but_zero(tmp_path: Path) -> None:
+    (failure,) = read(tmp_path, cif_text(cell=CUBE.replace("90", "1e-308")))
+    assert isinstance(failure, ReadFailure)
+    assert failure.code == "invalid_cell"

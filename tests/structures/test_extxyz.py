@@ -153,3 +153,32 @@ def test_any_text_gives_crystals_or_failures(text: str) -> None:
     for record in extxyz_records(io.StringIO(text)):
         with contextlib.suppress(StructureError):
             assert isinstance(record(Origin("x", "x")), Crystal)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pos:R:3", "pos:R:3" + 5000 * "0"),
+        ("species:S:1", f"species:S:{5000 * '9'}"),
+        ("kappa=3.5", f"kappa={5000 * '9'}"),
+    ],
+)
+def test_numbers_of_thousands_of_digits(tmp_path: Path, old: str, new: str) -> None:
+    broken, good = read(tmp_path, GOOD.replace(old, new) + GOOD)
+    assert isinstance(good, Crystal)
+    assert isinstance(broken, Crystal if "kappa" in old else ReadFailure)
+
+
+def test_a_whole_number_that_no_float_holds(tmp_path: Path) -> None:
+    (crystal,) = read(tmp_path, GOOD.replace("kappa=3.5", f"kappa={400 * '9'}"))
+    assert isinstance(crystal, Crystal)
+    assert crystal.properties["kappa"] == float("inf")
+
+
+def test_a_column_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    # The bracket leaves the header to ASE.
+    (failure,) = read(
+        tmp_path, GOOD.replace("species:S:1", "species:S:99999999999999").replace("kappa=", "kappa=[1] x=")
+    )
+    assert isinstance(failure, ReadFailure)
+    assert "wider than any row" in failure.message

@@ -187,3 +187,26 @@ def test_foreign_databases_are_refused_and_left_alone(tmp_path: Path) -> None:
     path.write_bytes(before[:20])
     (failure,) = iter_crystals(path)
     assert isinstance(failure, ReadFailure)
+
+
+def test_sites_and_species_that_do_not_pair(tmp_path: Path) -> None:
+    record = {
+        "lattice_vectors": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+        "cartesian_site_positions": [[0, 0, 0], [2, 2, 2], [1, 1, 1]],
+        "species_at_sites": ["Cs", "Cl"],
+    }
+    (failure,) = read(tmp_path / "x.json", record)
+    assert isinstance(failure, ReadFailure)
+    assert "2 atoms but has 3 positions" in failure.message
+
+
+def test_the_answer_of_an_optimade_provider(tmp_path: Path) -> None:
+    attributes = {
+        "lattice_vectors": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+        "cartesian_site_positions": [[0, 0, 0], [2, 2, 2]],
+        "species_at_sites": ["Cs", "Cl"],
+    }
+    records = [{"id": name, "type": "structures", "attributes": attributes} for name in ("a", "b")]
+    items = read(tmp_path / "x.json", {"data": [*records, None], "meta": {"more_data_available": False}})
+    assert [item.material_id for item in items] == ["a", "b", "x#3"]
+    assert [isinstance(item, Crystal) for item in items] == [True, True, False]

@@ -83,3 +83,9 @@ def test_a_count_divides_the_cell_where_the_symmetry_holds_only_roughly() -> Non
     for noise in (0.002, 0.0025, 0.003, 0.0035):
         for _ in range(5):
             assert cell.n_atoms % count_primitive_atoms(rattled(cell, noise, generator)) == 0
+
+
+def test_a_huge_supercell_is_not_searched(crystals: list[Crystal], without_spglib: None) -> None:
+    large = supercell(crystals[0], (11, 11, 11))
+    assert large.n_atoms > primitive.MAX_ATOMS
+    assert count_primitive_atoms(large) == large.n_atoms

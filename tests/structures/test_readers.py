@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from crystal_comparison import cif_text
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +18,7 @@ from hypothesis import strategies as st
 from test_poscar import SALT
 
 from paraisite.errors import StructureError
+from paraisite.screening.pieces import ContentsPiece
 from paraisite.structures import Crystal, ReadFailure, iter_crystals, read_crystals
 
 FRAME = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\nNa 0 0 0\n'
@@ -103,6 +108,40 @@ def test_any_bytes_give_one_line_failures(tmp_path: Path, content: bytes, name: 
     for item in iter_crystals(tmp_path / name):
         assert isinstance(item, Crystal | ReadFailure)
         assert isinstance(item, Crystal) or "\n" not in item.message
+
+
+def test_what_tables_and_terminals_cannot_take_is_replaced(tmp_path: Path) -> None:
+    entry = json.dumps({"material_id": "a\ud800\x1b[31m\nb", "lattice_vectors": (4 * np.eye(3)).tolist()})
+    good = entry[:-1] + ', "cartesian_site_positions": [[0, 0, 0]], "species_at_sites": ["Na"]}'
+    (tmp_path / "x.jsonl").write_text(good + "\n" + good.replace("Na", "\\ud800\\u0000\\u2028x") + "\n")
+    crystal, failure = iter_crystals(tmp_path / "x.jsonl")
+    assert isinstance(crystal, Crystal)
+    assert isinstance(failure, ReadFailure)
+    assert crystal.material_id == failure.material_id == "a\ufffd\ufffd[31m b"
+    assert "'\ufffd\ufffd x' is not a chemical element" in failure.message
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\x1f", "\u2028\x85".encode(), b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("name", ["x.cif", "x.vasp", "x.xyz", "x.json", "x.jsonl"])
+def test_every_blank_file_is_one_failure(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    for items in (iter_crystals(tmp_path / name), ContentsPiece(((name, content),)).items()):
+        (failure,) = items
+        assert isinstance(failure, ReadFailure)
+
+
+def test_numbers_that_overflow_warn_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.vasp").write_text(SALT.replace("0.5", "1e308"))
+    (tmp_path / "b.xyz").write_text(FRAME.replace("4 0 0 0 4", "1e308 0 0 0 -1e308"))
+    (tmp_path / "c.vasp").write_text(re.sub(r"(?m)\A(.*\n).*", r"\1-1e308", SALT))
+    (tmp_path / "d.xyz").write_text("")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        items = list(iter_crystals([tmp_path / name for name in ("b.xyz", "c.vasp", "d.xyz", "a.vasp")]))
+    assert [getattr(item, "code", "ok") for item in items] == [
+        "invalid_cell", "invalid_cell", "empty_file", "invalid_cell",
+    ]  # fmt: skip
+    assert "coordinates of site 2 are far outside the cell" in str(getattr(items[-1], "message", ""))
 
 
 def test_fast_paths_import_neither_pymatgen_nor_ase_readers(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def features(model: ParAIsite, store: GraphStore) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def domain(features: torch.Tensor, store: GraphStore) -> Domain:
-    return fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    return fit_domain(
+        "togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation
+    )
 
 
 def distances(points: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -125,7 +127,9 @@ def test_parts_of_different_sizes(features: torch.Tensor, store: GraphStore) -> 
     known = SPLITS.train.copy()
     known[0, np.flatnonzero(known[0])[:30]] = False
     found = fit_domain("togo15", features, element_presence(store), FORMULAS, known=known, held_out=SPLITS.validation)
-    whole = fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    whole = fit_domain(
+        "togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation
+    )
     torch.testing.assert_close(found.distances(features)[1], whole.distances(features)[1])
     assert found.centres.shape[1] == SPLITS.train.sum(axis=1).max()
 
@@ -134,19 +138,25 @@ def test_large_sets_are_kept_as_centres(
     monkeypatch: pytest.MonkeyPatch, features: torch.Tensor, store: GraphStore
 ) -> None:
     monkeypatch.setattr(domain_module, "MAX_CENTRES", 20)
-    found = fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    found = fit_domain(
+        "togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation
+    )
     assert found.centres.shape == (2, 20, 16)
     distance = found.distances(features)
     for member in range(2):
         assert float(distance[member, SPLITS.train[member]].median()) == pytest.approx(1, rel=1e-3)
-    again = fit_domain("togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    again = fit_domain(
+        "togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation
+    )
     assert torch.equal(found.centres, again.centres)
 
 
 def test_a_diverged_member_does_no_harm(features: torch.Tensor, store: GraphStore) -> None:
     spoilt = features.clone()
     spoilt[1] = torch.nan
-    found = fit_domain("togo15", spoilt, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation)
+    found = fit_domain(
+        "togo15", spoilt, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation
+    )
     assert bool(found.distances(spoilt).isfinite().all())
     assert np.isfinite(found.limits).all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from paraisite.structures.origin import Origin
 from paraisite.structures.readers import parse_record
 
 STRUCTURE_COLUMN = "structure"
+BATCH_ROWS = 1024
+BUFFER_BYTES = 1 << 20
+"""Bytes of a column that are read at a time, so that a row group of any length takes little memory."""
 
 
 def is_parquet(path: Path) -> bool:
@@ -50,9 +54,7 @@ class ParquetPiece:
     def items(self) -> Iterator[Crystal | ReadFailure]:
         """Crystals of the rows."""
         try:
-            with pq.ParquetFile(self.path) as file:
-                table = file.read_row_group(self.row_group).slice(self.start, self.stop - self.start)
-            rows = table.to_pylist()
+            rows = _rows(self.path, self.row_group, self.start, self.stop)
         except (pa.ArrowException, OSError) as error:
             yield failure(f"{self.path}#{self.first + 1}", f"its rows cannot be read, {error}")
             return
@@ -60,6 +62,69 @@ class ParquetPiece:
         for number, row in enumerate(rows, self.first + 1):
             origin = Origin(f"{self.path}#{number}", f"{stem}#{number}")
             yield parse_record(_RowRecord(row), origin)
+
+
+class _RowGroup:
+    """A row group, read forwards: Parquet cannot be entered in its middle, and most writers make groups of many pieces.
+
+    Attributes:
+        key: What tells it from others: the file, also by its size and time of change, and the number of the group.
+        first: First row that can still be read.
+    """
+
+    def __init__(self, key: tuple[Any, ...]) -> None:
+        self.key, self.first = key, 0
+        self._file = pq.ParquetFile(key[0], buffer_size=BUFFER_BYTES)
+        self._batches = self._file.iter_batches(BATCH_ROWS, row_groups=[key[1]])
+        self._batch: Any = next(self._batches, None)
+
+    def rows(self, start: int, stop: int) -> list[dict[str, Any]]:
+        """Rows from `start` to before `stop`."""
+        found: list[dict[str, Any]] = []
+        while self._batch is not None:
+            begin, end = max(start - self.first, 0), min(stop - self.first, len(self._batch))
+            if begin < end:
+                found += self._batch.slice(begin, end - begin).to_pylist()
+            if stop < self.first + len(self._batch):
+                break
+            self.first += len(self._batch)
+            self._batch = next(self._batches, None)
+        return found
+
+    @property
+    def finished(self) -> bool:
+        """Whether no row is left."""
+        return self._batch is None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+_open = threading.local()
+"""The row group that a thread is reading."""
+
+
+def _rows(path: str, row_group: int, start: int, stop: int) -> list[dict[str, Any]]:
+    """Rows of a row group; a piece that comes after the last one goes on where that ended."""
+    status = Path(path).stat()
+    key = (path, row_group, status.st_size, status.st_mtime_ns)
+    group: _RowGroup | None = getattr(_open, "group", None)
+    _open.group = None
+    if group is not None and (group.key != key or start < group.first):
+        group.close()
+        group = None
+    group = group or _RowGroup(key)
+    try:
+        rows = group.rows(start, stop)
+    except (pa.ArrowException, OSError):
+        group.close()
+        raise
+    if group.finished:
+        group.close()
+    else:
+        _open.group = group
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.readers import content_records, iter_crystals, parse_record
+from paraisite.structures.readers import content_records, failure_of, iter_crystals, parse_record
 
 
 class Piece(Protocol):
@@ -95,8 +95,7 @@ class ZipPiece:
 
 def failure(name: str, reason: object) -> ReadFailure:
     """The failure of a file that cannot be read at all."""
-    error = unreadable(name, reason)
-    return ReadFailure(Path(name).name, name, error.code, str(error))
+    return failure_of(Origin(name, Path(name).name), unreadable(name, reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ into the scan's folder (which must be shared). An actor that is lost is started 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -17,14 +18,14 @@ import numpy as np
 from paraisite.errors import ParaisiteError
 from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
-from paraisite.screening.sources import Work
+from paraisite.screening.sources import Meter, Work
 
 MAX_BLOCKS = 2000
 CONNECT_TIMEOUT_SECONDS = 10.0
 
 
 def scan_with_ray(
-    work: Work, settings: ScannerSettings, processes: int | None, address: str | None
+    work: Work, settings: ScannerSettings, processes: int | None, address: str | None, meter: Meter | None = None
 ) -> Generator[PieceResult, None, None]:
     """Scan pieces on a Ray cluster; results in the order in which they are finished.
 
@@ -33,12 +34,13 @@ def scan_with_ray(
         settings: What the actors need to know.
         processes: Number of actors; one for each CPU (or GPU) of the cluster if unset.
         address: The cluster's address; without it Ray starts one on this machine.
+        meter: Is told of the pieces.
 
     Raises:
         ParaisiteError: Ray is not installed, or the cluster cannot be reached.
     """
     ray = _connect(address)
-    todo = [{"index": index} for index, _ in work.left()]
+    todo = [{"index": index} for index, _ in work.left(meter)]
     if not todo:
         return
     resource = "CPU" if settings.device == "cpu" else "GPU"
@@ -91,6 +93,7 @@ class PieceActor:
         """Load the model."""
         os.environ["OMP_NUM_THREADS"] = "1"
         self._work, self._scanner = work, Scanner(settings)
+        gc.freeze()  # as the local engine's workers do
         self._left: Iterator[tuple[int, Piece]] = iter(())
         self._last = -1
 

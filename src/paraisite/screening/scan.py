@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from typing import Literal
 import pyarrow.parquet as pq
 
 from paraisite.errors import RunError
+from paraisite.fetch.common import Report
 from paraisite.models.files import WEIGHTS_NAME, find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.prepare import BONDLESS, OK
@@ -32,7 +33,7 @@ from paraisite.screening.manifest import (
 from paraisite.screening.ray_engine import scan_with_ray
 from paraisite.screening.remote import find_source
 from paraisite.screening.scanner import PieceResult, ScannerSettings
-from paraisite.screening.sources import Source, Work
+from paraisite.screening.sources import Meter, Source, Work
 
 PIECE_SIZE = 1024
 PREDICTED = {OK, BONDLESS}
@@ -54,6 +55,7 @@ class ScanOptions:
         engine: `local`, or `ray` for a cluster.
         address: Address of a Ray cluster; without it Ray starts one on this machine.
         report: Called after every part.
+        report_fetch: Called while structures are fetched from a server.
     """
 
     model: str | Path = DEFAULT_MODEL
@@ -66,6 +68,7 @@ class ScanOptions:
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
     report: Callable[[ScanProgress], None] | None = None
+    report_fetch: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class ScanProgress:
         failed: Rows without a prediction.
         parts: Parts that are finished.
         seconds: Time of this attempt.
+        seconds_left: Time that is left, by the bytes of the source that are done and left; None while nothing is known.
     """
 
     rows: int
@@ -85,6 +89,7 @@ class ScanProgress:
     failed: int
     parts: int
     seconds: float
+    seconds_left: float | None = None
 
 
 def scan(
@@ -109,13 +114,19 @@ def scan(
         DataError: The source holds nothing.
         FetchError: A server does not answer with its structures.
         ModelFileError: There is no such model.
-        RunError: The folder holds another scan, or one that is not to be resumed.
-        OSError: A part cannot be written.
+        RunError: The folder holds another scan, or one that is not to be resumed; or it cannot be written.
     """
     out = Path(out)
     folder = find_model(options.model)
     refuse_second(out, resume=options.resume)
-    opened = source if isinstance(source, Source) else find_source(source, out, options.query)
+    with _stops_told(out):
+        return _scan(source, out, folder, options)
+
+
+def _scan(
+    source: str | Path | Sequence[str | Path] | Source, out: Path, folder: Path, options: ScanOptions
+) -> ScanProgress:
+    opened = source if isinstance(source, Source) else find_source(source, out, options.query, options.report_fetch)
     manifest = Manifest(
         source=opened.name,
         fingerprint=opened.fingerprint(),
@@ -132,33 +143,74 @@ def scan(
     for index in done:
         before.update(pq.read_table(part_path(out, index), columns=["status"])["status"].to_pylist())
     settings = ScannerSettings(out.absolute(), folder.absolute(), options.device, options.symmetry)
-    counts, start, n_parts = Counter[str](), time.monotonic(), len(done)
-    progress = _progress(before, counts, n_parts, start)
-    results = _results(Work(opened, options.piece_size, done), settings, options)
+    counts, n_parts, clock = Counter[str](), len(done), _Clock(Meter(opened.size()))
+    progress = _progress(before, counts, n_parts, clock)
+    results = _results(Work(opened, options.piece_size, done), settings, options, clock.meter)
     with ExitStack() as stack:
         stack.callback(clean, out)
         stack.enter_context(closing(results))
         for result in results:
             counts.update(result.counts)
             n_parts += 1
-            progress = _progress(before, counts, n_parts, start)
+            clock.tick(result.index)
+            progress = _progress(before, counts, n_parts, clock)
             if options.report is not None:
                 options.report(progress)
     finish(out, manifest, dict(before + counts))
     return progress
 
 
-def _progress(before: Counter[str], now: Counter[str], n_parts: int, start: float) -> ScanProgress:
+@contextmanager
+def _stops_told(out: Path) -> Iterator[None]:
+    """Say in one sentence what a full disk, a folder that is read-only, or a drive that is gone means for the scan."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise RunError(
+            f"The scan stopped at {error.filename or out}: {reason}; mend that, or choose another folder, and give the "
+            "command again with --resume."
+        ) from error
+
+
+class _Clock:
+    """Time of a scan, and time that is left: bytes left by the bytes a second since the first part.
+
+    The first part comes late, after the model was loaded, so the time to it says nothing of those to come.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self._start = time.monotonic()
+        self._first: tuple[float, float] | None = None
+        self.seconds = 0.0
+        self.seconds_left: float | None = None
+
+    def tick(self, index: int) -> None:
+        """Note that a piece is finished."""
+        self.meter.finish(index)
+        self.seconds = time.monotonic() - self._start
+        if self._first is None:
+            self._first = self.seconds, self.meter.finished
+        seconds, n_bytes = self.seconds - self._first[0], self.meter.finished - self._first[1]
+        if n_bytes <= 0:  # the first part, or the first of empty files
+            seconds, n_bytes = self.seconds, self.meter.finished
+        self.seconds_left = self.meter.left * seconds / n_bytes if n_bytes > 0 else None
+
+
+def _progress(before: Counter[str], now: Counter[str], n_parts: int, clock: _Clock) -> ScanProgress:
     both = before + now
     failed = sum(count for status, count in both.items() if status not in PREDICTED)
-    return ScanProgress(both.total(), now.total(), failed, n_parts, time.monotonic() - start)
+    return ScanProgress(both.total(), now.total(), failed, n_parts, clock.seconds, clock.seconds_left)
 
 
-def _results(work: Work, settings: ScannerSettings, options: ScanOptions) -> Generator[PieceResult, None, None]:
+def _results(
+    work: Work, settings: ScannerSettings, options: ScanOptions, meter: Meter
+) -> Generator[PieceResult, None, None]:
     if options.engine == "ray":
-        return scan_with_ray(work, settings, options.processes, options.address)
+        return scan_with_ray(work, settings, options.processes, options.address, meter)
     if options.engine != "local":
         raise RunError(f"There is no engine {options.engine!r}; choose local or ray.")
     # One process a GPU: several would only wait for it in turn.
     processes = options.processes or (1 if options.device != "cpu" else os.cpu_count() or 1)
-    return scan_locally(work.left(), settings, processes)
+    return scan_locally(work.left(meter), settings, processes)

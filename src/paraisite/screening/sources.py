@@ -8,10 +8,11 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from paraisite.errors import DataError
 from paraisite.screening.parquet import is_parquet, parquet_pieces
@@ -26,6 +27,9 @@ LONG_FORMATS = {"extxyz", "jsonl"}
 """Formats that are read record by record."""
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 FILES_A_PIECE = 512
+
+Cut = tuple[Piece, float]
+"""A piece, and the share of its file that ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +48,39 @@ class Source:
         """Hash of the names and sizes of all files: a scan goes on only with the source that it began with."""
         digest = hashlib.sha256()
         for path in self.files:
-            digest.update(f"{path}\0{path.stat().st_size if path.exists() else -1}\n".encode())
+            # Names need not be text on every system.
+            digest.update(f"{path}\0{_size(path)}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(max(_size(path), 0) for path in self.files)
 
     def pieces(self, size: int) -> Iterator[Piece]:
         """Cut the source into pieces of up to `size` structures, the same ones every time.
 
         Short files go together, long ones are cut by records, archives by members.
         """
+        return (piece for piece, _ in self.cuts(size))
+
+    def cuts(self, size: int) -> Iterator[tuple[Piece, float]]:
+        """As `pieces`, each with the bytes of the source up to its end, exact at the end of a file."""
         short: list[str] = []
+        until = 0
         for path in self.files:
-            long = _long_pieces(path, size)
+            long, n_bytes = _long_pieces(path, size), max(_size(path), 0)
             if long is None:
                 short.append(str(path))
+                until += n_bytes
             if short and (long is not None or len(short) == min(size, FILES_A_PIECE)):
-                yield FilesPiece(tuple(short))
+                yield FilesPiece(tuple(short)), until
                 short = []
             if long is not None:
-                yield from long
+                for piece, share in long:
+                    yield piece, until + share * n_bytes
+                until += n_bytes
         if short:
-            yield FilesPiece(tuple(short))
+            yield FilesPiece(tuple(short)), until
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +97,45 @@ class Work:
     piece_size: int
     done: frozenset[int] = frozenset()
 
-    def left(self) -> Iterator[tuple[int, Piece]]:
-        """Unfinished pieces with their numbers."""
-        return (
-            (index, piece) for index, piece in enumerate(self.source.pieces(self.piece_size)) if index not in self.done
-        )
+    def left(self, meter: Meter | None = None) -> Iterator[tuple[int, Piece]]:
+        """Unfinished pieces with their numbers; a meter is told of each."""
+        for index, (piece, until) in enumerate(self.source.cuts(self.piece_size)):
+            if meter is not None:
+                meter.cut(index, until, done=index in self.done)
+            if index not in self.done:
+                yield index, piece
+
+
+@dataclass(slots=True)
+class Meter:
+    """How much of a source is done, in bytes of its files; written by the thread that cuts, and by the one that collects.
+
+    Attributes:
+        total: Bytes of the source.
+        until: Bytes up to the end of the last piece that was cut.
+        finished: Bytes of the pieces that were finished now, without those of earlier attempts.
+        at_work: Bytes of the pieces that are not yet finished, by number.
+    """
+
+    total: int
+    until: float = 0.0
+    finished: float = 0.0
+    at_work: dict[int, float] = field(default_factory=dict)
+
+    def cut(self, index: int, until: float, *, done: bool) -> None:
+        """Note a piece that ends at a place of the source."""
+        if not done:
+            self.at_work[index] = until - self.until
+        self.until = until
+
+    def finish(self, index: int) -> None:
+        """Note that a piece is finished."""
+        self.finished += self.at_work.pop(index, 0.0)
+
+    @property
+    def left(self) -> float:
+        """Bytes that are still to be done."""
+        return max(self.total - self.until, 0.0) + sum(tuple(self.at_work.values()))
 
 
 def batched(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
@@ -140,17 +191,41 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith((".zip", *TAR_SUFFIXES))
 
 
-def _long_pieces(path: Path, size: int) -> Iterator[Piece] | None:
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 where there is none."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return -1
+
+
+def _long_pieces(path: Path, size: int) -> Iterator[Cut] | None:
     """Pieces of a file that is cut; None for one that is read as a whole."""
     if is_parquet(path):
-        return parquet_pieces(path, size)
+        return _shared_out(parquet_pieces(path, size))
     if path.name.lower().endswith(".zip"):
-        return _zip_pieces(path, size)
+        return _shared_out(_zip_pieces(path, size))
     if path.name.lower().endswith(TAR_SUFFIXES):
         return _tar_pieces(path, size)
     if path.is_file() and _format(path) in LONG_FORMATS:
-        return (RecordsPiece(records) for records in batched(file_records(path), size))
+        return _record_pieces(path, size)
     return None
+
+
+def _shared_out(pieces: Iterable[Piece]) -> Iterator[Cut]:
+    """Pieces that hold no data yet, so that they can be counted, each with its share."""
+    known = list(pieces)
+    return ((piece, number / len(known)) for number, piece in enumerate(known, 1))
+
+
+def _record_pieces(path: Path, size: int) -> Iterator[Cut]:
+    with ExitStack() as stack:
+        try:
+            raw: BinaryIO | None = stack.enter_context(path.open("rb"))
+        except OSError:
+            raw = None  # the reader says what is wrong with it
+        for records in batched(file_records(path, raw=raw), size):
+            yield RecordsPiece(records), 1.0 if raw is None or raw.closed else raw.tell() / max(_size(path), 1)
 
 
 def _format(path: Path) -> str | None:
@@ -173,13 +248,13 @@ def _zip_pieces(path: Path, size: int) -> Iterator[Piece]:
         yield ZipPiece(str(path), names)
 
 
-def _tar_pieces(path: Path, size: int) -> Iterator[Piece]:
+def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
     """Members in the order of the archive; what comes after damage is lost and told."""
     contents: list[tuple[str, bytes]] = []
     n_members = 0
     problem: object = None
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with path.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
             for member in archive:
                 if not member.isfile() or not _is_member(member.name):
                     continue
@@ -187,16 +262,16 @@ def _tar_pieces(path: Path, size: int) -> Iterator[Piece]:
                 contents.append((f"{path}/{member.name}", b"" if handle is None else handle.read()))
                 n_members += 1
                 if len(contents) == size:
-                    yield ContentsPiece(tuple(contents))
+                    yield ContentsPiece(tuple(contents)), raw.tell() / max(_size(path), 1)
                     contents = []
     except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
         problem = f"the archive is broken after {n_members} files, {error}"
     if contents:
-        yield ContentsPiece(tuple(contents))
+        yield ContentsPiece(tuple(contents)), 1.0
     if problem is None and n_members == 0:
         problem = "the archive holds no files"
     if problem is not None:
-        yield FailedPiece((failure(str(path), problem),))
+        yield FailedPiece((failure(str(path), problem),)), 1.0
 
 
 def _is_member(name: str) -> bool:

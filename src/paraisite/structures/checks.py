@@ -22,6 +22,12 @@ MIN_VOLUME = 0.1
 MIN_VOLUME_RATIO = 1e-3
 """Smallest volume over a·b·c; below it the lattice vectors lie in one plane."""
 
+MAX_LENGTH_ANGSTROM = 1e5
+"""Longest lattice vector that is no mistake in the file."""
+
+MAX_FRACTIONAL = 1e6
+"""Largest fractional coordinate that is no mistake in the file; far larger ones have no digits left inside the cell."""
+
 _SYMBOL_NUMBERS = {symbol: number for symbol, number in atomic_numbers.items() if number > 0} | {"D": 1, "T": 1}
 _KNOWN = EMBEDDING_INDEX >= 0
 
@@ -88,8 +94,13 @@ def check_cell(cell: np.ndarray, *, name: str) -> None:
     Raises:
         StructureError: `no_cell` or `invalid_cell`.
     """
-    if not np.isfinite(cell).all():
-        raise StructureError(f"{name}: the cell holds numbers that are not finite; correct it.", code="invalid_cell")
+    if not np.abs(cell).max() <= MAX_LENGTH_ANGSTROM:  # false for NaN too
+        reason = (
+            f"a lattice vector is longer than {MAX_LENGTH_ANGSTROM:.0f} Å; check the cell and its unit (Å)"
+            if np.isfinite(cell).all()
+            else "the cell holds numbers that are not finite; correct it"
+        )
+        raise StructureError(f"{name}: {reason}.", code="invalid_cell")
     squares = (cell * cell).sum(axis=1)
     if not squares.all():
         raise StructureError(f"{name}: the structure has no three-dimensional cell; add its lattice.", code="no_cell")
@@ -116,11 +127,16 @@ def check_crystal(crystal: Crystal, *, name: str = "") -> Crystal:
     name = name or crystal.source or crystal.material_id or "structure"
     if crystal.n_atoms == 0:
         raise StructureError(f"{name}: the structure holds no atoms; add its sites.", code="no_atoms")
+    if len(crystal.fractional) != crystal.n_atoms:
+        raise unreadable(name, f"it names {crystal.n_atoms} atoms but has {len(crystal.fractional)} positions")
     check_cell(crystal.cell, name=name)
-    if not np.isfinite(crystal.fractional).all():
-        site = int(np.nonzero(~np.isfinite(crystal.fractional).all(axis=1))[0][0]) + 1
+    # The comparison is false for NaN too.
+    near = np.abs(crystal.fractional) <= MAX_FRACTIONAL
+    if not near.all():
+        site = int(np.nonzero(~near.all(axis=1))[0][0])
+        reason = "far outside the cell" if np.isfinite(crystal.fractional[site]).all() else "not finite numbers"
         raise StructureError(
-            f"{name}: the coordinates of site {site} are not finite numbers; correct them.", code="invalid_cell"
+            f"{name}: the coordinates of site {site + 1} are {reason}; correct them.", code="invalid_cell"
         )
     _check_elements(crystal.numbers, name)
     return crystal
@@ -139,9 +155,18 @@ def _check_elements(numbers: np.ndarray, name: str) -> None:
     raise StructureError(f"{name}: {reason}; leave this crystal out.", code="unsupported_element")
 
 
+def printable(text: str) -> str:
+    """Text that any terminal and any table takes: other characters become �, those of white space a blank."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
+
+
 def one_line(message: object, limit: int = 160) -> str:
     """A message of another package, cut to one short line without a full stop."""
-    text = re.sub(r"\s+", " ", str(message)).strip().rstrip(".") or type(message).__name__
+    text = printable(re.sub(r"\s+", " ", str(message)).strip()).rstrip(".") or type(message).__name__
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 

@@ -31,6 +31,8 @@ _TYPE_SYMBOL = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*|0)?")
 _PLAIN_LABEL = re.compile(r"([A-Z][a-z]?)\d*")
 _BLOCK_START = re.compile(r"^[ \t]*data_", re.IGNORECASE | re.MULTILINE)
 
+MAX_IMAGES = 1_000_000
+"""Sites times symmetry operations, at most; no crystal with so many atoms can be predicted."""
 _THIRDS = (1 / 3, 2 / 3)
 _THIRD_TOLERANCE = 1e-4
 
@@ -88,6 +90,8 @@ def read_block_fast(block: gemmi.cif.Block, origin: Origin) -> Crystal:
     numbers, fractional, labels = _sites(block, name)
     symmetry = symmetry_of(block, lengths_angles, name)
     fractional = _snap_thirds(fractional)
+    if len(fractional) * max(len(rotations) for rotations, _ in symmetry.choices) > MAX_IMAGES:
+        raise unreadable(name, f"{len(fractional)} sites under all symmetry operations are over {MAX_IMAGES} atoms")
     choices = [expand(fractional, cell, operations) for operations in symmetry.choices]
     if symmetry.doubtful:
         choices = agreeing_choices(block, [(numbers[site], (atoms, site)) for atoms, site in choices], symmetry, name)
@@ -167,7 +171,8 @@ def lattice_vectors(values: list[float], name: str) -> np.ndarray:
     a, b, c = values[:3]
     cos_alpha, cos_beta, cos_gamma = np.cos(np.radians(values[3:])).tolist()
     sin_alpha, sin_beta = np.sin(np.radians(values[3:5])).tolist()
-    cosine = (cos_alpha * cos_beta - cos_gamma) / (sin_alpha * sin_beta)
+    sines = sin_alpha * sin_beta  # 0 for angles that are all but 0
+    cosine = (cos_alpha * cos_beta - cos_gamma) / sines if sines else 1.0
     if abs(cosine) >= 1.0:
         raise StructureError(
             f"{name}: no cell has the angles {values[3]:g}, {values[4]:g}, {values[5]:g} degrees; correct them.",

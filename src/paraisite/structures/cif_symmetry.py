@@ -161,7 +161,7 @@ def _stated_counts(block: gemmi.cif.Block) -> Counter[int]:
         match = _FORMULA_PART.fullmatch(word)
         amount = float(match[2] or 1) if match else 0.0
         number = atomic_number(match[1]) if match else None
-        if number is None or amount != int(amount):
+        if number is None or not amount.is_integer():
             return Counter()
         counts[number] += int(amount)
     return counts

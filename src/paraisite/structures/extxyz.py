@@ -23,6 +23,8 @@ _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
 _PAIR = re.compile(r'\s*([A-Za-z_][\w.-]*)=(?:"([^"]*)"|([^\s"]+))(?=\s|$)')
 # Escapes, other brackets and JSON follow rules that only ASE's own splitter knows.
 _UNUSUAL = re.compile(r"[\\'{}\[\]]|_JSON")
+# ASE makes a list as long as a column is wide before it looks at the rows.
+_WIDE_COLUMN = re.compile(r":\s*\d{5,}")
 _FLAGS = {
     "T": True,
     "F": False,
@@ -144,6 +146,8 @@ def _parse(comment: str, rows: list[str], origin: Origin) -> Crystal:
 
 def _parse_by_ase(text: str, origin: Origin) -> Crystal:
     """Crystal of a frame with an unusual header."""
+    if _WIDE_COLUMN.search(text.partition("\n")[2].partition("\n")[0]):
+        raise unreadable(origin.source, "a column of Properties is wider than any row")
     from ase.io import read  # noqa: PLC0415 - slow to import and seldom needed
 
     try:
@@ -183,7 +187,8 @@ def _number(word: str) -> int | float | None:
     except ValueError:
         pass
     else:
-        return integer if abs(integer) <= _LARGEST_INTEGER else float(integer)
+        if abs(integer) <= _LARGEST_INTEGER:
+            return integer
     try:
         return float(word)
     except ValueError:
@@ -223,7 +228,7 @@ def _atoms(properties: str, rows: list[str], origin: Origin) -> tuple[np.ndarray
 def _columns(properties: str) -> Columns | None:
     """Where the rows hold species and position, from `name:type:columns` triplets; None if they do not."""
     fields = properties.split(":")
-    if len(fields) % 3 or not all(count.isdecimal() for count in fields[2::3]):
+    if len(fields) % 3 or not all(count.isdecimal() and len(count) < _MAX_DIGITS for count in fields[2::3]):
         return None
     starts: dict[str, tuple[int, int]] = {}
     width = 0

@@ -26,7 +26,8 @@ def json_records(text: str, name: str) -> Iterator[Record]:
     """The structures of a JSON file, one record each.
 
     A file may hold one structure, a list of them, a map from identifiers, entries with a "structure" and other columns,
-    or a pandas table with a "structure" column; ASE databases in JSON are told by their list of ids.
+    a pandas table with a "structure" column, or an OPTIMADE provider's answer; ASE databases in JSON are told by their
+    list of ids.
 
     Args:
         text: The file's text.
@@ -78,6 +79,8 @@ def _entries(data: Any) -> Iterator[tuple[str | None, Any]]:
         return
     elif _structure_in(data) is not None:
         yield None, data
+    elif isinstance(data.get("data"), list) and any(_structure_in(entry) is not None for entry in data["data"]):
+        yield from ((None, entry) for entry in data["data"])  # the answer of an OPTIMADE provider
     elif isinstance(data.get("columns"), list) and isinstance(data.get("data"), list):
         index = data["index"] if isinstance(data.get("index"), list) else range(1, len(data["data"]) + 1)
         names = [str(column) for column in data["columns"]]

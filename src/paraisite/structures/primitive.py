@@ -9,17 +9,21 @@ from paraisite.structures.space_group import SYMMETRY_TOLERANCE_ANGSTROM, find_s
 
 MAX_CANDIDATES = 64
 """Atoms of the rarest species up to which numpy looks for translations; with more, spglib is the faster."""
+MAX_ATOMS = 2000
+"""Atoms of a cell that is searched at all: the time goes with their square, seconds at this size."""
 
 
 def count_primitive_atoms(crystal: Crystal) -> int:
     """Count the atoms of the primitive cell.
+
+    A cell of more than `MAX_ATOMS` atoms counts as primitive.
 
     Args:
         crystal: A checked crystal; atoms within `SYMMETRY_TOLERANCE_ANGSTROM` of each other count as equal.
     """
     species, counts = np.unique(crystal.numbers, return_counts=True)
     divisor = int(np.gcd.reduce(counts))
-    if divisor == 1:
+    if divisor == 1 or crystal.n_atoms > MAX_ATOMS:
         return crystal.n_atoms
     if counts.min() <= MAX_CANDIDATES:
         copies = _count_translations([crystal.fractional[crystal.numbers == kind] for kind in species], crystal.cell)

@@ -7,12 +7,16 @@ import io
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from paraisite.errors import StructureError
 from paraisite.structures.ase_database import ase_database_records
-from paraisite.structures.checks import one_line, unreadable
+from paraisite.structures.checks import one_line, printable, unreadable
 from paraisite.structures.cif import cif_records
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.extxyz import extxyz_records
@@ -75,10 +79,10 @@ def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
         files = structure_files(path, kind) if path.is_dir() else [path]
     except StructureError as error:
         files = []
-        yield _failure(Origin(str(path), path.name), error)
+        yield failure_of(Origin(str(path), path.name), error)
     except (OSError, ValueError) as error:  # not allowed to look, or no path at all
         files = []
-        yield _failure(Origin(str(path), path.name), unreadable(path, error))
+        yield failure_of(Origin(str(path), path.name), unreadable(path, error))
     for file in files:
         yield from _read_file(file, kind)
 
@@ -104,12 +108,18 @@ def _read_file(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
 def file_records(
     path: Path,
     format: str | None = None,  # noqa: A002 - as above
+    raw: BinaryIO | None = None,
 ) -> Iterator[tuple[Record, Origin]]:
     """Records of a file, cut out but not parsed, so that others can parse them; numbered if there are several.
 
     An error of the file as a whole is a record that fails.
+
+    Args:
+        path: The file.
+        format: As for `iter_crystals`.
+        raw: The file opened, whose position then tells how far the reading is where that goes record by record.
     """
-    with closing(_guarded(path, format)) as records:
+    with closing(_guarded(path, format, raw)) as records:
         yield from _numbered(records, str(path), stem_of(path))
 
 
@@ -124,6 +134,7 @@ def content_records(name: str, data: bytes) -> Iterator[tuple[Record, Origin]]:
 
 
 def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tuple[Record, Origin]]:
+    source = _as_text(source)
     record, index = next(records, None), 1
     while record is not None:
         following = next(records, None)
@@ -135,20 +146,32 @@ def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tup
 def parse_record(record: Record, origin: Origin) -> Crystal | ReadFailure:
     """The crystal of a record or the reason why there is none."""
     try:
-        return record(origin)
+        # Numbers of a broken file may overflow; the checks refuse what comes of it.
+        with np.errstate(all="ignore"):
+            crystal = record(origin)
     except StructureError as error:
-        return _failure(origin, error)
+        return failure_of(origin, error)
+    if crystal.material_id.isprintable():
+        return crystal
+    return replace(crystal, material_id=printable(crystal.material_id))
 
 
-def _failure(origin: Origin, error: StructureError) -> ReadFailure:
+def failure_of(origin: Origin, error: StructureError) -> ReadFailure:
     """The failure that stands for an error in the stream."""
-    return ReadFailure(origin.material_id, origin.source, error.code, one_line(error, limit=400) + ".")
+    return ReadFailure(
+        printable(origin.material_id), _as_text(origin.source), error.code, one_line(error, limit=400) + "."
+    )
 
 
-def _guarded(path: Path, kind: str | None) -> Generator[Record, None, None]:
+def _as_text(name: str) -> str:
+    """The name of a file that need not be text in any encoding, as text that tables can hold."""
+    return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
+
+
+def _guarded(path: Path, kind: str | None, raw: BinaryIO | None) -> Generator[Record, None, None]:
     """Records of a file; an error of the file as a whole is the last record."""
     try:
-        yield from _records(path, kind)
+        yield from _records(path, kind, raw)
     except StructureError as error:
         yield _raising(error)
     except FileNotFoundError:
@@ -177,7 +200,7 @@ def _raise(message: str, code: str, _: Origin) -> Crystal:
     raise StructureError(message, code=code)
 
 
-def _records(path: Path, kind: str | None) -> Iterator[Record]:
+def _records(path: Path, kind: str | None, raw: BinaryIO | None) -> Iterator[Record]:
     """Records of a file by its format.
 
     Raises:
@@ -189,7 +212,7 @@ def _records(path: Path, kind: str | None) -> Iterator[Record]:
     if kind == "ase-db":
         return ase_database_records(path)
     if kind in _STREAMED:
-        return _streamed(path, _STREAMED[kind])
+        return _streamed(path, raw, _STREAMED[kind])
     return _data_records(str(path), _content(path), kind)
 
 
@@ -211,6 +234,8 @@ def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
     if kind == "cif":
         return cif_records(data, name)
     text = data.decode("utf-8-sig", errors="replace")
+    if not text.strip():  # a text has more white space than bytes do
+        raise _empty(name)
     if kind in _STREAMED:
         return _STREAMED[kind](io.StringIO(text))
     return poscar_records(text) if kind == "poscar" else json_records(text, name)
@@ -219,16 +244,19 @@ def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
 _STREAMED: dict[str, Callable[[Iterable[str]], Iterator[Record]]] = {"extxyz": extxyz_records, "jsonl": jsonl_records}
 
 
-def _streamed(path: Path, reader: Callable[[Iterable[str]], Iterator[Record]]) -> Iterator[Record]:
+def _streamed(
+    path: Path, raw: BinaryIO | None, reader: Callable[[Iterable[str]], Iterator[Record]]
+) -> Iterator[Record]:
     """Records of a text file that is never held in memory as a whole."""
     count = 0
-    with path.open("rb") as raw:
-        start = raw.read(2)
-        raw.seek(0)
-        binary = gzip.GzipFile(fileobj=raw) if start == GZIP_START else raw
-        for record in reader(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace")):
-            count += 1
-            yield record
+    with raw or path.open("rb") as opened:
+        start = opened.read(2)
+        opened.seek(0)
+        binary = gzip.GzipFile(fileobj=opened) if start == GZIP_START else opened
+        with binary, io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace") as text:
+            for record in reader(text):
+                count += 1
+                yield record
     if count == 0:
         raise _empty(path)
 

@@ -69,7 +69,9 @@ def readme_table(table: pd.DataFrame) -> str:
         cells = []
         for protocol in README_PROTOCOLS:
             row = scores.get((candidate, protocol))
-            numbers = "–" if row is None else f"{row['mae_log10']:.2f} · {row['mape']:.2f} · {row['within_factor_2']:.0%}"
+            numbers = (
+                "–" if row is None else f"{row['mae_log10']:.2f} · {row['mape']:.2f} · {row['within_factor_2']:.0%}"
+            )
             cells.append(numbers)
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)

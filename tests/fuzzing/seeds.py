@@ -1,0 +1,126 @@
+"""Intact inputs that the fuzzer damages: crystals of structure types in every text format that is read."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import ase.io
+from ase.data import chemical_symbols
+from pymatgen.io.cif import CifWriter
+
+from paraisite.datasets.prototypes import build
+from paraisite.structures import to_ase, to_pymatgen
+from paraisite.structures.crystal import Crystal
+
+SUFFIXES = {
+    "cif": ".cif",
+    "poscar": ".vasp",
+    "extxyz": ".extxyz",
+    "pymatgen": ".json",
+    "optimade": ".json",
+    "jsonl": ".jsonl",
+}
+"""Formats, with the suffix of their files."""
+
+
+@cache
+def seeds() -> dict[str, tuple[bytes, ...]]:
+    """Intact inputs by format."""
+    crystals = _crystals()
+    records = [_optimade_record(crystal) for crystal in crystals]
+    structures = [_pymatgen_entry(crystal) for crystal in crystals]
+    texts = {
+        "cif": [_cif(crystal, symmetry) for crystal in crystals for symmetry in (False, True)] + [_CIF_BY_HAND],
+        "poscar": [to_pymatgen(crystal).to(fmt="poscar") for crystal in crystals] + [_POSCAR_BY_HAND],
+        "extxyz": [_extxyz([crystal]) for crystal in crystals] + [_extxyz(crystals)],
+        "pymatgen": [json.dumps(content) for content in _pymatgen_arrangements(structures)],
+        "optimade": [json.dumps(content) for content in (*records, records, {"data": records})],
+        "jsonl": ["\n".join(map(json.dumps, lines)) + "\n" for lines in (records, structures)],
+    }
+    return {kind: tuple(text.encode() for text in found) for kind, found in texts.items()}
+
+
+def _crystals() -> list[Crystal]:
+    return [
+        build("rocksalt", ["Na", "Cl"], {"a": 5.64}, material_id="salt"),
+        build("wurtzite", ["Zn", "O"], {"a": 3.25, "c": 5.21, "u": 0.382}, material_id="zincite"),
+        build("perovskite", ["Sr", "Ti", "O"], {"a": 3.905}, material_id="tausonite"),
+        build("corundum", ["Al", "O"], {"a": 4.76, "c": 12.99, "x": 0.306, "z": 0.352}, material_id="corundum"),
+        build("rosiaite", ["Ba", "Sb", "O"], {"a": 5.3, "c": 5.9, "x": 0.37, "z": 0.31}, material_id="rosiaite"),
+    ]
+
+
+def _cif(crystal: Crystal, symmetry: bool) -> str:
+    structure = to_pymatgen(crystal)
+    return str(CifWriter(structure, symprec=0.01)) if symmetry else str(structure.to(fmt="cif"))
+
+
+def _extxyz(crystals: Sequence[Crystal]) -> str:
+    text = io.StringIO()
+    ase.io.write(text, [to_ase(crystal) for crystal in crystals], format="extxyz")
+    return text.getvalue()
+
+
+def _optimade_record(crystal: Crystal) -> dict[str, Any]:
+    symbols = [chemical_symbols[number] for number in crystal.numbers]
+    contents = [{"name": name, "chemical_symbols": [name], "concentration": [1.0]} for name in sorted(set(symbols))]
+    attributes = {
+        "lattice_vectors": crystal.cell.tolist(),
+        "cartesian_site_positions": crystal.positions.tolist(),
+        "species_at_sites": symbols,
+        "species": contents,
+        "dimension_types": [1, 1, 1],
+    }
+    return {"id": crystal.material_id, "type": "structures", "attributes": attributes}
+
+
+def _pymatgen_entry(crystal: Crystal) -> dict[str, Any]:
+    structure = json.loads(to_pymatgen(crystal).to_json())
+    return {"material_id": crystal.material_id, "kappa": 1.5, "structure": structure}
+
+
+def _pymatgen_arrangements(entries: list[dict[str, Any]]) -> list[Any]:
+    """One structure, a list, a map, and the pandas tables that hold structures."""
+    names = list(entries[0])
+    rows = [[entry[name] for name in names] for entry in entries]
+    by_column = {name: {str(number): entry[name] for number, entry in enumerate(entries)} for name in names}
+    by_id = {entry["material_id"]: entry["structure"] for entry in entries}
+    single = [entry["structure"] for entry in entries]
+    return [*single, entries, by_id, by_column, {"columns": names, "index": list(range(len(rows))), "data": rows}]
+
+
+_CIF_BY_HAND = """data_fluorite
+_chemical_formula_sum 'Ca F2'
+_cell_length_a 5.463(1)
+_cell_length_b 5.463(1)
+_cell_length_c 5.463(1)
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'F m -3 m'
+_symmetry_Int_Tables_number 225
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Ca1 Ca2+ 0 0 0 1
+F1 F1- 0.25 0.25 0.25 1.
+"""
+_POSCAR_BY_HAND = """salt, VASP 4 with symbols, selective dynamics, Cartesian, by volume
+-44.85
+0 .5 .5
+.5 0 .5
+.5 .5 0
+1 1
+Selective dynamics
+Cartesian
+0 0 0 T T T Na
+.5 .5 .5 F F F Cl
+"""

@@ -1,0 +1,39 @@
+"""A part of what `scripts/fuzz.py` does: damaged inputs of every format, alone and in scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+from checks import check_input
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mutators import Input, mutated_input
+from scans import check_scan
+from seeds import SUFFIXES, seeds
+
+quick = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@pytest.mark.parametrize("kind", SUFFIXES)
+def test_intact_inputs_give_crystals(kind: str, tmp_path: Path) -> None:
+    for data in seeds()[kind]:
+        assert check_input(Input(f"input{SUFFIXES[kind]}", data), tmp_path, Random(0)) > 0
+
+
+@pytest.mark.parametrize("kind", SUFFIXES)
+@quick
+@given(random=st.randoms(use_true_random=False))
+def test_damaged_inputs_give_crystals_or_sentences(kind: str, tmp_path: Path, random: Random) -> None:
+    check_input(mutated_input(random, kind), tmp_path, random)
+
+
+def test_scans_of_damaged_inputs_have_a_row_for_each(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    check_scan(tmp_path, seed=0, n_inputs=60)
+    assert capfd.readouterr().err == "", "libraries in the workers must not write over the live line"
