@@ -86,6 +86,6 @@ def test_a_count_divides_the_cell_where_the_symmetry_holds_only_roughly() -> Non
 
 
 def test_a_huge_supercell_is_not_searched(crystals: list[Crystal], without_spglib: None) -> None:
-    large = supercell(crystals[0], (11, 11, 11))
+    large = supercell(crystals[0], np.diag([11, 11, 11]))
     assert large.n_atoms > primitive.MAX_ATOMS
     assert count_primitive_atoms(large) == large.n_atoms
