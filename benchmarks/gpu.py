@@ -1,16 +1,22 @@
-"""CPU against GPU: the same numbers, and the speed of a training epoch and of prediction; without CUDA it says so."""
+"""CPU against GPU: the same numbers, the speed of an epoch and of prediction, and scans by processes that share the GPU.
+
+Without CUDA it says so.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measure import Result, main, middle, run_job, say, timed
+from measure import Result, main, middle, run_command, run_job, say, timed
+from scan import N_CRYSTALS, STAGE_CRYSTALS, scan_command, stages_job
 
 RELATIVE_TOLERANCE = 1e-3
 """Float32 sums in another order, through 3 blocks and an exponential."""
 BATCH_SIZES = (8, 64)
+SHARING_PROCESSES = (1, 2, 4, 8, 16, 32)
 
 
 def device_job(spec: Result) -> Result:
@@ -28,6 +34,7 @@ def device_job(spec: Result) -> Result:
     data = read_labelled(Path(spec["folder"]) / "train.extxyz")
     prepared = stage_data(data)
     predictor = Predictor(spec["model"], device=device)
+    network = predictor.backend.model
     result: Result = {"device": device, "card": torch.cuda.get_device_name() if device == "cuda" else "CPU"}
 
     def measured(function: Callable[[], Any], warm_up: int) -> float:
@@ -40,8 +47,8 @@ def device_job(spec: Result) -> Result:
 
     n = len(prepared.store)
     with torch_settings(spec["threads"]):
-        result["model_ms_per_crystal"] = 1000 * measured(lambda: predict_store(predictor.model, prepared.store), 2) / n
-        kappa = predictor.model.target.inverse(predict_store(predictor.model, prepared.store))
+        result["model_ms_per_crystal"] = 1000 * measured(lambda: predict_store(network, prepared.store), 2) / n
+        kappa = network.target.inverse(predict_store(network, prepared.store))
         np.save(spec["save"], kappa.cpu().numpy())
         for size in BATCH_SIZES:
             state = start_training(prepared, device)
@@ -51,6 +58,27 @@ def device_job(spec: Result) -> Result:
     whole = measured(lambda: predictor.predict_files(spec["paths"]), 1)
     result["files_ms_per_crystal"] = 1000 * whole / len(spec["paths"])
     return result
+
+
+def scans(options: Result, device: str) -> Result:
+    """Scans by more and more processes that share a device, and the stages of one.
+
+    Where the rate stops to grow, the device is the bottleneck; before that, reading and graphs are.
+    """
+    from inputs import database_extxyz
+    from ours import model_folder
+
+    n = 300 if options["quick"] else N_CRYSTALS
+    work, model = options["work"], model_folder(options["work"])
+    source, out = database_extxyz(work, options["data"], n), str(Path(work) / "scan-gpu")
+    spec = {"work": work, "model": model, "device": device, "crystals": STAGE_CRYSTALS, "source": source}
+    rates = []
+    for processes in (number for number in SHARING_PROCESSES if number <= (os.cpu_count() or 1)):
+        say(f"GPU: scan by {processes} process(es)")
+        command = scan_command(source, out, "--model", model, "--device", device, "--processes", str(processes))
+        run = run_command(command)
+        rates.append({"processes": processes, "crystals_per_second": n / run["seconds"], **run})
+    return {"crystals": n, "rates": rates, "stages": run_job(__file__, "stages", spec, 1)}
 
 
 def benchmark(options: Result) -> Result:
@@ -84,9 +112,10 @@ def benchmark(options: Result) -> Result:
         "same_numbers": bool(difference.max() < RELATIVE_TOLERANCE),
         "tolerance": RELATIVE_TOLERANCE,
         "ratio_cpu_to_gpu": {key: results["cpu"][key] / results["cuda"][key] for key in speed},
+        "scans": scans(options, "cuda"),
         **results,
     }
 
 
 if __name__ == "__main__":
-    main(__doc__.splitlines()[0], {"device": device_job}, benchmark)
+    main(__doc__.splitlines()[0], {"device": device_job, "stages": stages_job}, benchmark)

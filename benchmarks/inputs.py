@@ -1,28 +1,37 @@
-"""Inputs of the benchmarks, made from the AFLOW crystals: a training set, CIF files, and large perturbed sets."""
+"""Inputs of the benchmarks, made from real crystals: a training set, CIF files, large perturbed sets, databases to scan."""
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from ase.data import chemical_symbols
 
-from paraisite.datasets.catalogue import load_data_set, select
+from paraisite.datasets.catalogue import find_data_file, load_data_set, locate_data_file, select
 from paraisite.datasets.splits import published_train_indices
 from paraisite.elements import ELEMENTS
 from paraisite.graphs.build import build_graphs
-from paraisite.structures import Crystal, to_pymatgen
+from paraisite.structures import Crystal, iter_crystals, to_pymatgen
 
 N_MEMBERS = 9
 SUBSTITUTION_PROBABILITY = 0.5
 STRAIN = 0.02
 RATTLE_ANGSTROM = (0.01, 0.05)
 SYMPREC_ANGSTROM = 0.01
+DATABASE_SETS = ("aflow_agl", "aflow_unlabelled", "mp_scan")
+"""What a database to scan is made of; those that the data folder does not hold are left out."""
+STRAIN_STEP = 0.005
+"""Linear strain from one copy of a crystal to its next: its distances change by more than a graph hash can overlook."""
+ROWS_A_GROUP = 100_000
 
 # Groups of elements that replace each other.
 _GROUPS = (
@@ -155,3 +164,100 @@ def _replacements() -> dict[int, list[int]]:
 
 
 _REPLACEMENTS = _replacements()
+
+
+@cache
+def database_crystals(data: str | None) -> list[Crystal]:
+    """Crystals of the sets of `DATABASE_SETS` that have a graph, in random order."""
+    found = [locate_data_file(f"{name}.extxyz.gz", data) for name in DATABASE_SETS]
+    paths = [path for path in found if path is not None] or [find_data_file(f"{DATABASE_SETS[0]}.extxyz.gz", data)]
+    read = [item for item in iter_crystals(paths) if isinstance(item, Crystal)]
+    kept = build_graphs(read).kept
+    return [read[index] for index in np.random.default_rng(0).permutation(kept)]
+
+
+def database_size(data: str | None) -> tuple[int, float]:
+    """How many real crystals there are, and how many atoms their cells have on average."""
+    crystals = database_crystals(data)
+    return len(crystals), float(np.mean([crystal.n_atoms for crystal in crystals]))
+
+
+def copies(n: int, n_crystals: int) -> Iterator[tuple[int, int, float]]:
+    """Number, crystal and linear scale of each member of a database of `n`: crystals repeated, no two copies alike.
+
+    The strain is the same in all directions, so that each copy has the symmetry of its crystal, as the entries of a database
+    have.
+    """
+    for number in range(n):
+        turn, index = divmod(number, n_crystals)
+        yield number, index, 1 + STRAIN_STEP * (turn - n // n_crystals // 2)
+
+
+def strained(data: str | None, n: int) -> Iterator[Crystal]:
+    """The crystals of a database of `n`; a smaller one has other strains, but the same crystals first."""
+    crystals = database_crystals(data)
+    for number, index, scale in copies(n, len(crystals)):
+        crystal = crystals[index]
+        yield replace(crystal, cell=crystal.cell * scale, material_id=f"made-{number}", properties={})
+
+
+def database_cifs(work: str, data: str | None, n: int) -> str:
+    """Write a database as CIF files by pymatgen, in turn in P1 and symmetrised; return the folder."""
+    folder = Path(work) / f"database-cif-{n}"
+    if not (folder / "done").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        crystals = database_crystals(data)
+        templates = _templates(work, crystals[:n])
+        for number, index, scale in copies(n, len(crystals)):
+            (folder / f"{number:06d}.cif").write_text(_scaled(templates[index], scale))
+        (folder / "done").touch()
+    return str(folder)
+
+
+def _templates(work: str, crystals: list[Crystal]) -> list[str]:
+    """CIF files of crystals, as texts."""
+    paths = _cifs(Path(work) / f"templates-{len(crystals)}", lambda: crystals, symmetrised=True)
+    return [Path(path).read_text() for path in paths]
+
+
+def _scaled(cif: str, scale: float) -> str:
+    """A CIF with its cell scaled, which leaves fractional coordinates as they are."""
+    lengths = re.sub(r"(_cell_length_[abc]\s+)(\S+)", lambda found: f"{found[1]}{float(found[2]) * scale:.8f}", cif)
+    return re.sub(r"(_cell_volume\s+)(\S+)", lambda found: f"{found[1]}{float(found[2]) * scale**3:.8f}", lengths)
+
+
+def database_extxyz(work: str, data: str | None, n: int) -> str:
+    """Write a database as one extxyz file; return its path."""
+    path = Path(work) / f"database-{n}.extxyz"
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        write_extxyz(partial, strained(data, n))
+        partial.rename(path)
+    return str(path)
+
+
+def database_parquet(work: str, data: str | None, n: int) -> str:
+    """Write a database as one Parquet file with OPTIMADE's columns of a structure; return its path."""
+    path = Path(work) / f"database-{n}.parquet"
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        vectors = pa.list_(pa.list_(pa.float64()))
+        columns = pa.schema([
+            ("material_id", pa.string()), ("lattice_vectors", vectors), ("cartesian_site_positions", vectors),
+            ("species_at_sites", pa.list_(pa.string())),
+        ])  # fmt: skip
+        with pq.ParquetWriter(partial, columns) as writer:
+            crystals = strained(data, n)
+            while rows := [_optimade(crystal) for crystal in islice(crystals, ROWS_A_GROUP)]:
+                writer.write_table(pa.Table.from_pylist(rows, columns))
+        partial.rename(path)
+    return str(path)
+
+
+def _optimade(crystal: Crystal) -> dict[str, object]:
+    return {
+        "material_id": crystal.material_id,
+        "lattice_vectors": crystal.cell.tolist(),
+        "cartesian_site_positions": crystal.positions.tolist(),
+        "species_at_sites": [chemical_symbols[number] for number in crystal.numbers],
+    }

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ PACKAGES = (
     "numpy", "scipy", "pandas", "torch", "gemmi", "vesin", "spglib", "ase", "pymatgen-core", "matgl", "torch-geometric"
 )  # fmt: skip
 SAMPLE_SECONDS = 0.05
+PSS_SAMPLE_SECONDS = 0.25
 MIB = 1024.0
 
 
@@ -51,19 +53,42 @@ def memory_mib(field: str = "VmHWM", pid: int | str = "self") -> float:
     return next((float(line.split()[1]) / MIB for line in lines if line.startswith(f"{field}:")), 0.0)
 
 
-class TreeSampler:
-    """Samples the resident memory of a process and all its descendants while it runs.
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process in MiB; pages that it shares with others count whole."""
+    return memory_mib("VmRSS", pid)
 
-    Pages that two processes share count twice, so the sum is an upper bound.
+
+def proportional_mib(pid: int) -> float:
+    """Proportional set size of a process in MiB: a page that n processes share counts 1/n; 0 if the process is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((float(line.split()[1]) / MIB for line in lines if line.startswith("Pss:")), 0.0)
+
+
+class TreeSampler:
+    """Samples the memory of a process and all its descendants while it runs.
 
     Attributes:
         peak_mib: Highest sum seen in MiB.
+        samples: All sums in MiB.
         processes: Most processes seen at once.
     """
 
-    def __init__(self, pid: int) -> None:
-        """Begin to sample."""
+    def __init__(
+        self, pid: int, size: Callable[[int], float] = resident_mib, every_seconds: float = SAMPLE_SECONDS
+    ) -> None:
+        """Begin to sample.
+
+        Args:
+            pid: The process.
+            size: Memory of one process in MiB.
+            every_seconds: Time between two samples.
+        """
         self.pid, self.peak_mib, self.processes = pid, 0.0, 0
+        self.samples: list[float] = []
+        self._size, self._every = size, every_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
@@ -74,8 +99,9 @@ class TreeSampler:
         self._thread.join()
 
     def _sample(self) -> None:
-        while not self._stop.wait(SAMPLE_SECONDS):
-            sizes = [memory_mib("VmRSS", pid) for pid in _descendants(self.pid)]
+        while not self._stop.wait(self._every):
+            sizes = [self._size(pid) for pid in _descendants(self.pid)]
+            self.samples.append(sum(sizes))
             self.peak_mib = max(self.peak_mib, sum(sizes))
             self.processes = max(self.processes, sum(size > 0 for size in sizes))
 
@@ -128,6 +154,52 @@ def run_job(script: str, job: str, spec: Result, threads: int | None = None) -> 
     result["peak_mib"] = own if sampler.processes <= 1 else max(own, sampler.peak_mib)
     result["processes"] = max(1, sampler.processes)
     return result
+
+
+GOOD_CODES = (0, 3)
+"""Exit codes of a command that worked: 3 where some structures have no prediction, as metals whose bonds were strained."""
+
+
+def run_command(command: list[str], *, sample: bool = False) -> Result:
+    """Run a program to its end, as a user does, and tell what it took.
+
+    Args:
+        command: The program and its arguments.
+        sample: Whether to sample the proportional set size of all its processes.
+
+    Returns:
+        `seconds` of wall time, `cpu_seconds` of all its processes, `others_cores`: cores that the rest of the machine kept
+        busy meanwhile; where sampled also `peak_mib`, `samples_mib` and `processes`.
+    """
+    with tempfile.TemporaryFile("w+") as printed:
+        before, busy, start = _children_seconds(), _busy_seconds(), time.perf_counter()
+        process = subprocess.Popen(command, stdout=printed, stderr=printed)
+        sampler = TreeSampler(process.pid, proportional_mib, PSS_SAMPLE_SECONDS) if sample else None
+        code = process.wait()
+        seconds = time.perf_counter() - start
+        cpu_seconds = _children_seconds() - before
+        others = max(0.0, _busy_seconds() - busy - cpu_seconds) / seconds
+        if sampler is not None:
+            sampler.close()
+        printed.seek(0)
+        if code not in GOOD_CODES:
+            raise RuntimeError(f"{' '.join(command)} ended with code {code}:\n{printed.read()[-3000:]}")
+    result: Result = {"seconds": seconds, "cpu_seconds": cpu_seconds, "others_cores": others}
+    if sampler is not None:
+        result |= {"peak_mib": sampler.peak_mib, "samples_mib": sampler.samples, "processes": sampler.processes}
+    return result
+
+
+def _children_seconds() -> float:
+    """CPU time of all children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _busy_seconds() -> float:
+    """CPU time that all processes of the machine have taken since it started, by the first line of /proc/stat."""
+    user, nice, system, *_ = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def run_settings(script: str, job: str, specs: list[Result]) -> list[Result]:

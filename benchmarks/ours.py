@@ -15,13 +15,15 @@ from paraisite.datasets.splits import published_splits
 from paraisite.errors import ModelFileError
 from paraisite.graphs.build import build_store
 from paraisite.graphs.settings import GraphSettings
-from paraisite.models.files import DEFAULT_MODEL, find_model, save_model
+from paraisite.models.files import find_model, save_model
 from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.prediction.predict import predict_files
 from paraisite.training.loop import StageData, _train_epoch, epoch_batches, joint_batch_size
 from paraisite.training.state import TrainingState
 
 RUNS = tuple(range(1, 10))
+NETWORK = "FEAFTG15"
+"""The shipped ensemble of networks, which the peer is compared with."""
 
 
 def stage_data(data: DataSet) -> StageData:
@@ -52,9 +54,9 @@ def train_epoch(state: TrainingState, data: StageData, batch_size: int, epoch: i
 
 
 def model_folder(work: str) -> str:
-    """The shipped default model, or without it one of the same size with random weights."""
+    """The shipped ensemble of networks, or without it one of the same size with random weights."""
     try:
-        find_model(DEFAULT_MODEL)
+        find_model(NETWORK)
     except ModelFileError:
         folder = Path(work) / "random-model"
         if not (folder / "card.json").exists():
@@ -62,7 +64,7 @@ def model_folder(work: str) -> str:
             model.reset(RUNS)
             save_model(model, folder, {"name": "random", "graph": asdict(GraphSettings())})
         return str(folder)
-    return DEFAULT_MODEL
+    return NETWORK
 
 
 def predict(paths: Sequence[str], model: str, processes: int | None = None) -> pd.DataFrame:

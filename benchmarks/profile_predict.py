@@ -68,9 +68,10 @@ def _one_pass(predictor: Predictor, paths: list[str]) -> Result:
     from paraisite.prediction.table import make_table
     from paraisite.structures import iter_crystals
     from paraisite.threads import torch_settings
+    from paraisite.uncertainty.judgement import Judgement
 
     clock, counts = Clock(), dict.fromkeys(COUNTS, 0)
-    settings = predictor.settings
+    network, settings = predictor.backend.model, predictor.settings
     pairs, crystals = [], []
 
     # Neighbours are searched inside of the building of graphs, and that inside of `prepare`: each is timed where it is
@@ -97,8 +98,12 @@ def _one_pass(predictor: Predictor, paths: list[str]) -> Result:
             batch = clock.run(
                 "collate", lambda store=chunk.store, every=every: GraphBatch.from_arrays(store.collate(every))
             )
-            kappa = clock.run("model", lambda batch=batch: predictor.model.predict_kappa(batch).double().numpy())
-        clock.run("table", lambda chunk=chunk, kappa=kappa: make_table(chunk.rows, chunk.predicted, kappa))
+            kappa = clock.run("model", lambda batch=batch: network.predict_kappa(batch).double().numpy())
+        judgement = Judgement.unknown(len(chunk.store))
+        clock.run(
+            "table",
+            lambda chunk=chunk, kappa=kappa, said=judgement: make_table(chunk.rows, chunk.predicted, kappa, said),
+        )
         counts["nodes"] += chunk.store.n_nodes
         counts["edges"] += chunk.store.n_edges
     counts |= {"crystals": len(crystals), "plain_edges": sum(pairs), "atoms": sum(one.n_atoms for one in crystals)}

@@ -143,6 +143,113 @@ def scaling(result: Result) -> list[str]:
     return ["## Cost against the number of crystals", "", intro, "", *table(head, rows), *notes, ""]
 
 
+def scan(result: Result) -> list[str]:
+    """Section on scans of databases."""
+    intro = (
+        f"{result['crystals']} crystals by the command `paraisite scan`: {result['real_crystals']} real crystals of AFLOW "
+        f"and the Materials Project, {number(result['atoms_per_cell'])} atoms in a cell on average, repeated, each copy with "
+        "a strain of its own in all directions, so that hardly two are the same crystal to the model; a scan looks for no "
+        "duplicates anyway. CIF files in turn in P1 and symmetrised. Default options: a working process a core. Rates by "
+        "the wall time of the whole command, the median of its runs; 'after start' takes off what a scan of one crystal "
+        "takes."
+    )
+    head = [
+        "model", "source", "crystals/s, whole command", "after start", "CPU ms per crystal", "times",
+        "cores busy with other things", "predicted", "different graphs", "bytes a row",
+    ]  # fmt: skip
+    rows, notes = [], []
+    for model, found in result["models"].items():
+        rows += [_scan_rate(model, one) for one in found["rates"]]
+        apart = found["largest_relative_difference_to_parquet"]
+        shown = ", ".join(f"{kind} {value:.1e}" for kind, value in apart.items())
+        notes.append(
+            f"- {model}: a scan of one crystal takes {number(found['start_up']['seconds'])} s. Largest relative difference "
+            f"of a mean κ to that from Parquet: {shown} (CIF files keep fewer digits)."
+        )
+    lines = ["## Scanning a database", "", intro, "", *table(head, rows), *notes, ""]
+    return [*lines, *_scan_peer(result), *_scan_stages(result), *_scan_memory(result)]
+
+
+def _scan_rate(model: str, one: Result) -> list[Any]:
+    return [
+        model, one["kind"], f"**{one['crystals_per_second']:.0f}**", f"{one['crystals_per_second_after_start']:.0f}",
+        number(one["cpu_ms_per_crystal"]), ", ".join(f"{run['seconds']:.1f} s" for run in one["runs"]),
+        ", ".join(f"{run['others_cores']:.2f}" for run in one["runs"]), one["predicted"], one["different_crystals"],
+        f"{one['bytes_per_row']:.0f}",
+    ]  # fmt: skip
+
+
+_LOOPS = {
+    "loop": "`predict_structure`, structure by structure and model by model",
+    "shared_graph": "each graph made once, 9 forward passes",
+}
+
+
+def _scan_peer(result: Result) -> list[str]:
+    loops, rate = result["peer"], result["models"][result["network"]]["rates"][0]["crystals_per_second"]
+    rows = [
+        [
+            text, loops[job]["threads"], number(loops[job]["ms_per_crystal"]), f"**{number(result['ratios'][job])}×**",
+            f"{number(loops[job]['ms_per_crystal_if_on_every_core'] * rate / 1000)}×",
+        ]
+        for job, text in _LOOPS.items()
+    ]  # fmt: skip
+    intro = (
+        f"MatGL in a loop over {loops['files']} of the same CIF files, 9 models, after warming up, against the whole command "
+        f"from CIF files with {result['network']}. The last column is a bound: as if one loop a core shared the files "
+        "without any loss."
+    )
+    head = ["MatGL", "thread(s)", "ms per crystal", "scan against it", "if it used every core"]
+    return [intro, "", *table(head, rows)]
+
+
+EXAMPLE_GPU_MS = 0.02
+
+
+def _scan_stages(result: Result) -> list[str]:
+    columns = {
+        f"{model}, {kind}": one["stage_ms_per_crystal"]
+        for model, found in result["models"].items()
+        for kind, one in found["stages"].items()
+    }
+    rows = [[stage, *(number(one[stage]) for one in columns.values())] for stage in next(iter(columns.values()))]
+    rows.append(["sum", *(number(sum(one.values())) for one in columns.values())])
+    beside = {name: sum(one.values()) - one["model"] for name, one in columns.items()}
+    rows.append(["all but the model", *(number(value) for value in beside.values())])
+    intro = (
+        "Where the time goes, in one process with one thread, in ms per crystal. `cut` and `send` are done by the command's "
+        "own process for all workers."
+    )
+    network = {name: value for name, value in beside.items() if name.startswith(result["network"])}
+    most = ", ".join(f"{1000 / value:.0f} ({name})" for name, value in network.items())
+    feeders = ", ".join(f"{value / EXAMPLE_GPU_MS:.0f} ({name})" for name, value in network.items())
+    gpu_note = (
+        "What follows for a GPU, from these times and not from a measurement on one: a core that leaves the network to "
+        f"something infinitely fast still scans no more crystals a second than {most}. A GPU that takes {EXAMPLE_GPU_MS} ms "
+        f"a crystal would be kept busy only by as many such cores as {feeders}; with fewer, reading and graphs are the "
+        "bottleneck and not the model."
+    )
+    return [intro, "", *table(["stage", *columns], rows), gpu_note, ""]
+
+
+def _scan_memory(result: Result) -> list[str]:
+    rows = [
+        [
+            one["kind"], one["crystals"], one["processes"], f"{one['early_mib']:.0f} MiB", f"{one['late_mib']:.0f} MiB",
+            f"**{one['peak_mib']:.0f} MiB**", f"{one['crystals'] / one['seconds']:.0f}",
+        ]
+        for one in result["memory"]
+    ]  # fmt: skip
+    intro = (
+        f"Memory of all processes together with {result['network']}, as the sum of their proportional set sizes (a page "
+        "that n processes share counts "
+        "1/n in each), sampled 4 times a second in single scans; `early` and `late` are medians between 30 and 50 % and "
+        "between 70 and 90 % of the time."
+    )
+    head = ["source", "crystals", "processes", "early", "late", "peak", "crystals/s"]
+    return [intro, "", *table(head, rows)]
+
+
 def memory(result: Result) -> list[str]:
     """Section on memory."""
     run = result["training"]
@@ -164,7 +271,12 @@ def memory(result: Result) -> list[str]:
 def gpu(result: Result) -> list[str]:
     """Section on the GPU."""
     if not result["available"]:
-        return ["## GPU", "", f"Not measured: {result['reason']}", ""]
+        measured = (
+            "On a machine with one, `gpu.py` compares predictions and losses with those of the CPU, times an epoch, the "
+            "model and whole predictions, and scans by 1, 2, 4, … processes that share the GPU: where the rate stops to "
+            "grow, the GPU is the bottleneck, before that reading and graphs are."
+        )
+        return ["## GPU", "", f"Not measured: {result['reason']} {measured}", ""]
     rows = [
         [key, number(result["cpu"][key]), number(result["cuda"][key]), f"{number(ratio)}×"]
         for key, ratio in result["ratio_cpu_to_gpu"].items()
@@ -174,12 +286,18 @@ def gpu(result: Result) -> list[str]:
         f"{result['card']} against one CPU thread. The numbers are {same} within {result['tolerance']:g}: the largest "
         f"relative difference of a prediction is {result['largest_relative_difference']:.1e}."
     )
-    return ["## GPU", "", intro, "", *table(["what", "CPU", "GPU", "ratio"], rows)]
+    lines = ["## GPU", "", intro, "", *table(["what", "CPU", "GPU", "ratio"], rows)]
+    scans = result["scans"]
+    shared = [[one["processes"], f"{one['crystals_per_second']:.0f}"] for one in scans["rates"]]
+    stages = ", ".join(f"{name} {number(ms)}" for name, ms in scans["stages"]["stage_ms_per_crystal"].items())
+    lines += [f"Scans of {scans['crystals']} crystals from extxyz by processes that share the GPU, whole command:", ""]
+    lines += table(["processes", "crystals/s"], shared)
+    return [*lines, f"One of them spends, in ms per crystal: {stages}.", ""]
 
 
 SECTIONS: dict[str, Callable[[Result], list[str]]] = {
     "train_epoch": training, "predict_files": prediction, "profile_predict": profile,
-    "scaling": scaling, "memory": memory, "gpu": gpu,
+    "scaling": scaling, "scan": scan, "memory": memory, "gpu": gpu,
 }  # fmt: skip
 
 
@@ -194,13 +312,28 @@ def make_report(results: Result) -> str:
         lines += [f"**The machine was busy when the run began (load {load}); take no time from this page.**", ""]
     lines += [
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}.", "",
-        "Versions: " + ", ".join(f"{name} {version}" for name, version in results["versions"].items()) + ".", "",
-        "Commands, each also on its own:", "", "```", *results["commands"], "```", "",
+        "Versions: " + _versions(results["versions"]) + ".", "",
     ]  # fmt: skip
     for name, result in results["benchmarks"].items():
         if "error" in result:
             last = result["error"].splitlines()[-1]
             lines += [f"## {name}", "", f"Failed: {last}", ""]
         else:
-            lines += SECTIONS[name](result)
+            title, *body = SECTIONS[name](result)
+            lines += [title, "", _measured(name, result, results), *body]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _measured(name: str, result: Result, results: Result) -> str:
+    """The line of a section that tells how it was measured, and with which other versions than the page says."""
+    quick = " --quick" if results["quick"] else ""
+    other = {key: value for key, value in result["versions"].items() if results["versions"].get(key) != value}
+    told = f" With {_versions(other)}." if other else ""
+    load = f"load {result['load_before']:.2f} before it"
+    return (
+        f"`python benchmarks/{name}.py{quick}`, {result['date']}, {load}, {result['took_seconds'] / 60:.1f} min.{told}"
+    )

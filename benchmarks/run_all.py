@@ -1,6 +1,7 @@
-"""Run every benchmark and write `results/results.json` and `RESULTS.md`, from the measurements of this run alone.
+"""Run every benchmark and write `results/results.json` and `RESULTS.md`.
 
-One benchmark that fails does not stop the others: its error is written in its place, and the exit status is 1.
+With `--only` the sections of the other benchmarks stay as an earlier run measured them; every section tells when it was
+measured. One benchmark that fails does not stop the others: its error is written in its place, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from measure import Result, machine, options, say, versions, work_folder
 from report import make_report
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("train_epoch", "predict_files", "profile_predict", "scaling", "memory", "gpu")
+BENCHMARKS = ("train_epoch", "predict_files", "profile_predict", "scaling", "scan", "memory", "gpu")
 BUSY_LOAD = 0.5
 
 
@@ -38,7 +39,18 @@ def run_one(name: str, arguments: list[str], out: Path) -> Result:
         result = {"error": "".join(lines[-40:]).strip() or f"ended with code {process.returncode}"}
     result["took_seconds"] = time.perf_counter() - start
     result["load_before"] = load
+    result["date"] = time.strftime("%Y-%m-%d")
+    result["versions"] = versions()
     return result
+
+
+def earlier(out: Path) -> Result:
+    """Results of an earlier run, by benchmark, each with what that run tells of itself."""
+    if not out.exists():
+        return {}
+    before = json.loads(out.read_text())
+    own = {"date": before["date"], "versions": before["versions"]}
+    return {name: {**own, **result} for name, result in before["benchmarks"].items()}
 
 
 def main() -> int:
@@ -58,18 +70,18 @@ def main() -> int:
         "busy": start["load_average_1_minute"] > BUSY_LOAD,
         "machine": start,
         "versions": versions(),
-        "commands": [f"python benchmarks/{name}.py{' --quick' if given.quick else ''}" for name in given.only],
-        "benchmarks": {},
+        "benchmarks": earlier(out),
     }
     with work_folder(given.work) as work:
         arguments = ["--work", str(work), *(["--quick"] if given.quick else [])]
         arguments += ["--data", given.data] if given.data else []
         for name in given.only:
-            results["benchmarks"][name] = run_one(name, arguments, work / f"{name}.json")
+            measured = {**results["benchmarks"], name: run_one(name, arguments, work / f"{name}.json")}
+            results["benchmarks"] = {one: measured[one] for one in BENCHMARKS if one in measured}
             # Written after each: what was measured is kept if the run is stopped.
             out.write_text(json.dumps(results, indent=2) + "\n")
             report.write_text(make_report(results))
-    failed = [name for name, result in results["benchmarks"].items() if "error" in result]
+    failed = [name for name in given.only if "error" in results["benchmarks"][name]]
     say(f"wrote {out} and {report}" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
