@@ -73,8 +73,9 @@ def show_predictions(table: pd.DataFrame, console: Console) -> None:
     Without a calibrated interval the 5–95 % range of the members stands in its place, and without a domain nothing.
     """
     view = Table(title="κ at 300 K in W/(m K)", title_justify="left", box=None, header_style="bold", pad_edge=False)
-    view.add_column("material_id", overflow="fold")
-    view.add_column("formula", overflow="fold")
+    view.collapse_padding = True
+    view.add_column("material_id", overflow="fold", min_width=10)
+    view.add_column("formula", overflow="fold", min_width=6)
     calibrated = "interval_low" in table and table["interval_low"].notna().any()
     ends = ("90 % from", "to") if calibrated else ("5 %", "95 %")
     for name in ("n_atoms", "mean", "std", "median", *ends):
