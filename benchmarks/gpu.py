@@ -28,7 +28,7 @@ def device_job(spec: Result) -> Result:
     from paraisite.datasets.catalogue import read_labelled
     from paraisite.prediction.predict import Predictor
     from paraisite.threads import torch_settings
-    from paraisite.training.loop import predict_store
+    from paraisite.training.network.loop import predict_store
 
     device = spec["device"]
     data = read_labelled(Path(spec["folder"]) / "train.extxyz")

@@ -27,8 +27,8 @@ def imports_job(spec: Result) -> Result:
 
 def training_job(spec: Result) -> Result:
     """Train on all of AFLOW as `paraisite train` does."""
-    from paraisite.training.recipe import Recipe, StageRecipe
-    from paraisite.training.run import train
+    from paraisite.training.network.recipe import Recipe, StageRecipe
+    from paraisite.training.network.run import train
 
     stage = StageRecipe(name="aflow", data=spec["set"], epochs=spec["epochs"], batch_size=64)
     before = memory_mib("VmRSS")

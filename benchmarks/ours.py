@@ -16,10 +16,10 @@ from paraisite.errors import ModelFileError
 from paraisite.graphs.build import build_store
 from paraisite.graphs.settings import GraphSettings
 from paraisite.models.files import find_model, save_model
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.prediction.predict import predict_files
-from paraisite.training.loop import StageData, _train_epoch, epoch_batches, joint_batch_size
-from paraisite.training.state import TrainingState
+from paraisite.training.network.loop import StageData, _train_epoch, epoch_batches, joint_batch_size
+from paraisite.training.network.state import TrainingState
 
 RUNS = tuple(range(1, 10))
 NETWORK = "FEAFTG15"

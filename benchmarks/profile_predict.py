@@ -63,7 +63,7 @@ def _one_pass(predictor: Predictor, paths: list[str]) -> Result:
 
     from paraisite.graphs.build import build_graphs
     from paraisite.graphs.neighbours import find_neighbours
-    from paraisite.models.batch import GraphBatch
+    from paraisite.models.network.batch import GraphBatch
     from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
     from paraisite.prediction.table import make_table
     from paraisite.structures import iter_crystals

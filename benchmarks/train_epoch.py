@@ -26,7 +26,7 @@ def ours_job(spec: Result) -> Result:
 
     from paraisite.datasets.catalogue import read_labelled
     from paraisite.threads import torch_settings
-    from paraisite.training.loop import _validate
+    from paraisite.training.network.loop import _validate
 
     data = read_labelled(Path(spec["folder"]) / "train.extxyz")
     with torch_settings(spec["threads"]):

@@ -1,6 +1,6 @@
 """Error of the multi-fidelity model by its own domain flag, on crystals that it was not fitted to.
 
-Every protocol of `paraisite benchmark` in turn: fitted to a training part, the model predicts and judges the others.
+Every protocol of `paraisite compare` in turn: fitted to a training part, the model predicts and judges the others.
 
     python scripts/measure_domain.py
 """
@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from paraisite.descriptors import DESCRIPTOR_GRAPHS
+from paraisite.comparison.protocols import PROTOCOLS, load_pool, make_splits
+from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
 from paraisite.graphs.build import build_store
 from paraisite.models.files import find_model
-from paraisite.models.multi_fidelity_files import load_multi_fidelity
-from paraisite.study.benchmark.protocols import PROTOCOLS, load_pool, make_splits
-from paraisite.training.multi_fidelity import TrainingCrystals, fit_domains, fit_multi_fidelity
+from paraisite.models.multi_fidelity.files import load_multi_fidelity
+from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_domains, fit_multi_fidelity
 from paraisite.uncertainty.domain import LEVELS
 
 RUNS = (("held_out", ()), ("grouped", ()), ("prototype", ()), ("hh143", ()), ("literature", ()),

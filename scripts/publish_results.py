@@ -14,11 +14,11 @@ from pathlib import Path
 
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import ParaisiteError, RunError
-from paraisite.study.report import readme_table, write_report
-from paraisite.study.report_data import read_study
+from paraisite.study.report.data import read_study
+from paraisite.study.report.write import readme_table, write_report
 
 REPOSITORY = Path(__file__).parents[1]
-BENCHMARK = "benchmark"
+COMPARISON = "comparison"
 TABLE_START, TABLE_END = "<!-- errors: made by scripts/publish_results.py -->\n", "<!-- end of errors -->\n"
 MOST_BYTES = 5_000_000
 
@@ -41,7 +41,7 @@ def publish(out: Path, repository: Path) -> None:
         raise RunError(f"{readme} has no lines {TABLE_START.strip()} and {TABLE_END.strip()} to put the table between.")
     results = repository / "results"
     for old in results.iterdir() if results.is_dir() else ():
-        if old.name != BENCHMARK:  # scripts/publish_benchmark.py's
+        if old.name != COMPARISON:  # scripts/publish_comparison.py's
             shutil.rmtree(old) if old.is_dir() else old.unlink()
     write_report(out, results)
     shutil.copy2(out / "study.json", results / "study.json")

@@ -4,7 +4,7 @@ Needs the AFLOW data (`--data DIR`), and about two minutes on one core:
 
     python scripts/train_multi_fidelity.py --data DIR
 
-The card's errors are those of `results/benchmark`, which `scripts/publish_benchmark.py` writes.
+The card's errors are those of `results/comparison`, which `scripts/publish_comparison.py` writes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from paraisite.comparison.card import card_errors
 from paraisite.datasets.catalogue import load_data_set
-from paraisite.descriptors import DESCRIPTOR_GRAPHS, describe_crystals
+from paraisite.features.descriptors import DESCRIPTOR_GRAPHS, describe_crystals
 from paraisite.graphs.build import build_graphs
-from paraisite.models.multi_fidelity_files import save_multi_fidelity
-from paraisite.study.benchmark.card import card_errors
-from paraisite.training.multi_fidelity import (
+from paraisite.models.multi_fidelity.files import save_multi_fidelity
+from paraisite.training.multi_fidelity.fit import (
     TrainingCrystals,
     describe_fit,
     domain_of,
@@ -37,7 +37,7 @@ NAME = "MultiFidelity"
 SOURCES = ("togo15", "hh143", "literature")
 REPOSITORY = Path(__file__).parents[1]
 FOLDER = REPOSITORY / "src" / "paraisite" / "data" / "models" / NAME
-SCORES = REPOSITORY / "results" / "benchmark" / "table.csv"
+SCORES = REPOSITORY / "results" / "comparison" / "table.csv"
 CARD = {
     "name": NAME,
     "description": "AGL surrogate and Gaussian processes on first-principles and measured κ: the most accurate here",
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def published_errors() -> dict[str, Any]:
-    """The published benchmark's errors, for the card; nothing where none is published."""
+    """The published comparison's errors, for the card; nothing where none is published."""
     return {"errors": card_errors(pd.read_csv(SCORES))} if SCORES.exists() else {}
 
 

@@ -19,13 +19,13 @@ import pandas as pd
 
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.models.files import load_model, read_card, save_model
-from paraisite.models.packing import pack as pack_weights
-from paraisite.models.packing import unpack
-from paraisite.plots import summarise_epochs
-from paraisite.training.loop import predict_store
-from paraisite.training.recalibrate import add_uncertainty
-from paraisite.training.recipe import Recipe
-from paraisite.training.run import prepare_data, read_metrics
+from paraisite.models.network.packing import pack as pack_weights
+from paraisite.models.network.packing import unpack
+from paraisite.reporting.plots import summarise_epochs
+from paraisite.training.network.loop import predict_store
+from paraisite.training.network.recalibrate import add_uncertainty
+from paraisite.training.network.recipe import Recipe
+from paraisite.training.network.run import prepare_data, read_metrics
 
 PACKAGE_DATA = Path(__file__).parents[1] / "src" / "paraisite" / "data"
 AFLOW_FAMILIES = ("RWAF", "FEAF")

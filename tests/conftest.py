@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from paraisite.graphs.build import build_store
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS, GraphSettings
-from paraisite.models.batch import GraphBatch
-from paraisite.models.formation_energy import FormationEnergyMEGNet, load_formation_energy_megnet
+from paraisite.models.network.batch import GraphBatch
+from paraisite.models.network.formation_energy import FormationEnergyMEGNet, load_formation_energy_megnet
 from paraisite.structures.crystal import Crystal
 
 TESTS = Path(__file__).parent

@@ -6,6 +6,8 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,30 +19,61 @@ LAYERS = [
     {"version", "errors", "elements", "atomic", "threads", "metrics", "processes"},
     {"structures"},
     {"graphs", "datasets"},
-    {"descriptors"},
+    {"features"},
     {"models"},
     {"uncertainty"},
     {"training", "prediction", "fetch"},
-    {"evaluation", "explanation", "plots", "screening"},
-    {"study", "analysis", "demo"},
+    {"reporting", "screening"},
+    {"comparison", "study", "demo"},
     {"cli"},
 ]
-"""Import direction, low to high; a module imports from its own layer or a lower one."""
+"""Import direction between folders, low to high; a module imports from its own layer or a lower one."""
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+LARGEST_SHARE = 0.15
+"""Share of the package's lines that one folder may hold, its subfolders included."""
 
 
-def imported_parts(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    return {name.split(".")[1] for name in names if name.startswith("paraisite.")}
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(("paraisite", *(part for part in parts if part != "__init__")))
+
+
+BY_NAME = {module_name(path): path for path in MODULES}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of the package that a file imports, those inside functions and for type checkers included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("paraisite."):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in BY_NAME else node.module for name in inside}
+    return found
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_one_way(path: Path) -> None:
     part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    too_high = {name for name in imported_parts(path) if LEVEL[name] > LEVEL[part]}
+    parts = {name.split(".")[1] for name in imported_modules(path)}
+    too_high = {name for name in parts if LEVEL[name] > LEVEL[part]}
     assert not too_high, f"{part} imports {too_high}, which lie above it"
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    sorter = TopologicalSorter({name: imported_modules(path) for name, path in BY_NAME.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(f"An import cycle: {' ← '.join(error.args[1])}")
+
+
+def test_no_folder_is_a_heap() -> None:
+    lines = Counter[str]()
+    for path in MODULES:
+        lines[path.relative_to(PACKAGE).parts[0]] += len(path.read_text(encoding="utf-8").splitlines())
+    name, largest = lines.most_common(1)[0]
+    assert largest <= LARGEST_SHARE * lines.total(), f"{name} holds {largest} of {lines.total()} lines; split it"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from paraisite.datasets.examples import load_examples
     from paraisite.demo import run_demo
     from paraisite.errors import ParaisiteError
-    from paraisite.evaluation import Evaluation, evaluate
-    from paraisite.explanation.contents import Explanation
-    from paraisite.explanation.explain import explain
     from paraisite.fetch.catalogue import fetch_data, list_data
+    from paraisite.models.explanation import Explanation
     from paraisite.models.files import load_model, save_model, shipped_models
+    from paraisite.prediction.evaluation import Evaluation, evaluate
+    from paraisite.prediction.explain import explain
     from paraisite.prediction.predict import Predictor, predict, predict_files
     from paraisite.screening.scan import ScanOptions, scan
     from paraisite.structures.crystal import Crystal
     from paraisite.structures.readers import iter_crystals, read_crystals
-    from paraisite.study.report import write_report
+    from paraisite.study.report.write import write_report
     from paraisite.study.reproduce import reproduce
     from paraisite.training.finetune import finetune
-    from paraisite.training.recipe import Recipe, StageRecipe, family_recipe
-    from paraisite.training.run import RunOptions, train
+    from paraisite.training.network.recipe import Recipe, StageRecipe, family_recipe
+    from paraisite.training.network.run import RunOptions, train
 
 _HOMES = {
     "Crystal": "structures.crystal",
     "DataSet": "datasets.catalogue",
-    "Evaluation": "evaluation",
-    "Explanation": "explanation.contents",
+    "Evaluation": "prediction.evaluation",
+    "Explanation": "models.explanation",
     "ParaisiteError": "errors",
     "Predictor": "prediction.predict",
-    "Recipe": "training.recipe",
-    "RunOptions": "training.run",
+    "Recipe": "training.network.recipe",
+    "RunOptions": "training.network.run",
     "ScanOptions": "screening.scan",
-    "StageRecipe": "training.recipe",
-    "evaluate": "evaluation",
-    "explain": "explanation.explain",
-    "family_recipe": "training.recipe",
+    "StageRecipe": "training.network.recipe",
+    "evaluate": "prediction.evaluation",
+    "explain": "prediction.explain",
+    "family_recipe": "training.network.recipe",
     "fetch_data": "fetch.catalogue",
     "finetune": "training.finetune",
     "iter_crystals": "structures.readers",
@@ -63,8 +63,8 @@ _HOMES = {
     "save_model": "models.files",
     "scan": "screening.scan",
     "shipped_models": "models.files",
-    "train": "training.run",
-    "write_report": "study.report",
+    "train": "training.network.run",
+    "write_report": "study.report.write",
 }
 
 __all__ = [

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from paraisite.graphs.build import build_store
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS, GraphSettings
-from paraisite.models.formation_energy import FormationEnergyMEGNet
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.formation_energy import FormationEnergyMEGNet
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import Crystal
 
 PLAIN = GraphSettings(tolerance_angstrom=0)

@@ -12,8 +12,8 @@ from torch import Tensor
 from paraisite.graphs.build import BuiltGraphs, build_graphs
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS, GraphSettings
 from paraisite.graphs.store import GraphStore
-from paraisite.models.batch import GraphBatch
-from paraisite.models.formation_energy import FormationEnergyMEGNet
+from paraisite.models.network.batch import GraphBatch
+from paraisite.models.network.formation_energy import FormationEnergyMEGNet
 from paraisite.structures.crystal import Crystal
 
 LoadCrystals = Callable[..., list[Crystal]]

@@ -10,9 +10,9 @@ from ase.neighborlist import neighbor_list
 from torch import Tensor, nn
 
 from paraisite.elements import EMBEDDING_INDEX
-from paraisite.models.layers import EnsembleLinear, EnsembleLSTMCell
-from paraisite.models.megnet import EnsembleBlock, EnsembleMEGNet
-from paraisite.models.paraisite import ParAIsite
+from paraisite.models.network.layers import EnsembleLinear, EnsembleLSTMCell
+from paraisite.models.network.megnet import EnsembleBlock, EnsembleMEGNet
+from paraisite.models.network.paraisite import ParAIsite
 from paraisite.structures.crystal import Crystal
 
 CUTOFF_ANGSTROM = 4.0

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from paraisite.graphs.build import build_store
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS, GraphSettings
-from paraisite.models.batch import GraphBatch
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.batch import GraphBatch
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import Crystal
 
 Evaluate = Callable[..., Tensor]

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from paraisite.errors import ModelFileError
 from paraisite.graphs.build import build_store
-from paraisite.models.batch import GraphBatch
-from paraisite.models.formation_energy import FormationEnergyMEGNet, load_formation_energy_megnet
+from paraisite.models.network.batch import GraphBatch
+from paraisite.models.network.formation_energy import FormationEnergyMEGNet, load_formation_energy_megnet
 from paraisite.structures.crystal import Crystal
 
 State = dict[str, Tensor]

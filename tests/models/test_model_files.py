@@ -24,10 +24,10 @@ from paraisite.models.files import (
     save_model,
     shipped_models,
 )
-from paraisite.models.megnet import MEGNetSettings
-from paraisite.models.multi_fidelity_files import load_multi_fidelity
+from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.megnet import MEGNetSettings
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 
 SMALL = ParAIsiteSettings(n_members=2, head=(12, 6), megnet=MEGNetSettings(n_gaussians=20, n_blocks=2))
 

@@ -18,10 +18,11 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
-from paraisite.descriptors import DESCRIPTORS, describe_crystals
 from paraisite.errors import ModelFileError
+from paraisite.features.descriptors import DESCRIPTORS, describe_crystals
 from paraisite.models.files import CARD_NAME, WEIGHTS_NAME, find_model, load_model, read_card, shipped_models
-from paraisite.models.multi_fidelity import (
+from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
+from paraisite.models.multi_fidelity.model import (
     JITTER,
     N_CORRECTION,
     NORMAL_90,
@@ -34,7 +35,6 @@ from paraisite.models.multi_fidelity import (
     cautious_shift,
     prior_mean,
 )
-from paraisite.models.multi_fidelity_files import load_multi_fidelity, save_multi_fidelity
 
 N_CRYSTALS, N_FOLDS = 40, 3
 PARAMETERS = CorrectionParameters(amplitude=0.4, length=6.0, rho=0.7, noise={"first": 0.05, "second": 0.2})

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paraisite.models.packing import pack, unpack
+from paraisite.models.network.packing import pack, unpack
 
 FLOAT16 = 2.0**-11
 """Largest relative rounding error of a normal float16."""

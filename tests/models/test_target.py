@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraisite.models.target import TargetTransform
+from paraisite.models.network.target import TargetTransform
 
 KAPPA = np.array([0.02, 0.5, 1.2, 14.7, 419.73, 3000.0])
 FLOAT32 = 1e-6

@@ -17,7 +17,7 @@ from make_matgl_golden import GOLDEN, STEP, load_matgl, matgl_outputs
 from torch import Tensor
 
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS, GraphSettings
-from paraisite.models.formation_energy import FormationEnergyMEGNet
+from paraisite.models.network.formation_energy import FormationEnergyMEGNet
 from paraisite.structures.crystal import Crystal
 
 LoadCrystals = Callable[..., list[Crystal]]

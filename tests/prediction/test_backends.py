@@ -15,10 +15,10 @@ from random_crystals import make, permuted, recelled, shifted, supercell, turned
 import paraisite
 from paraisite.datasets.prototypes import build
 from paraisite.datasets.tables import load_literature, load_togo15
-from paraisite.descriptors import describe_crystals
 from paraisite.errors import ModelFileError
+from paraisite.features.descriptors import describe_crystals
 from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, WEIGHTS_NAME, find_model
-from paraisite.models.multi_fidelity_files import load_multi_fidelity
+from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.prediction.backends import MultiFidelityBackend, NetworkBackend, load_backend
 from paraisite.prediction.predict import Predictor
 from paraisite.prediction.prepare import prepare

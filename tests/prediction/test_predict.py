@@ -14,8 +14,8 @@ import paraisite
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import ModelFileError, ParaisiteError
 from paraisite.graphs.build import build_store
-from paraisite.models.batch import GraphBatch
 from paraisite.models.files import graph_settings, load_model
+from paraisite.models.network.batch import GraphBatch
 from paraisite.prediction.predict import Predictor, predict_files
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures import to_ase, to_pymatgen

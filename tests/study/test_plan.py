@@ -6,7 +6,7 @@ import pytest
 
 from paraisite.errors import RecipeError
 from paraisite.study.plan import PROTOCOLS, Job, choose, make_plan
-from paraisite.training.recipe import FAMILIES, Recipe, family_recipe
+from paraisite.training.network.recipe import FAMILIES, Recipe, family_recipe
 
 PLAN = make_plan(("median",))
 TRAININGS = [job for job in PLAN if job.recipe is not None]

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from paraisite.training import run, state
-from paraisite.training.recipe import Recipe
+from paraisite.training.network.recipe import Recipe
 
 
 def die() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from paraisite.errors import DataError
-from paraisite.models.multi_fidelity import (
+from paraisite.models.multi_fidelity.model import (
     N_CORRECTION,
     NORMAL_90,
     AglSurrogate,
@@ -19,7 +19,7 @@ from paraisite.models.multi_fidelity import (
     correction_covariance,
     prior_mean,
 )
-from paraisite.training.multi_fidelity import (
+from paraisite.training.multi_fidelity.fit import (
     CAUTIONS,
     FitReport,
     SurrogateSettings,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paraisite.errors import RecipeError
-from paraisite.training.recipe import FAMILIES, Recipe, StageRecipe, family_recipe
+from paraisite.training.network.recipe import FAMILIES, Recipe, StageRecipe, family_recipe
 
 STAGE = StageRecipe(name="first", data="togo15")
 RECIPE = Recipe(name="plain", stages=(STAGE,))

@@ -15,10 +15,10 @@ from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, write
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.datasets.splits import Splits
 from paraisite.models.files import load_model
-from paraisite.training.loop import train_stage
-from paraisite.training.recipe import StageRecipe
-from paraisite.training.run import stage_data_set, train
-from paraisite.training.state import METRICS, TrainingState
+from paraisite.training.network.loop import train_stage
+from paraisite.training.network.recipe import StageRecipe
+from paraisite.training.network.run import stage_data_set, train
+from paraisite.training.network.state import METRICS, TrainingState
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, two_s
 
 from paraisite.datasets.splits import Splits
 from paraisite.models.files import load_model
-from paraisite.training.loop import StageData, epoch_batches, joint_batch_size, learning_rate, train_stage
-from paraisite.training.recipe import Recipe, StageRecipe
-from paraisite.training.run import RunOptions, train
-from paraisite.training.state import METRICS, TrainingState
+from paraisite.training.network.loop import StageData, epoch_batches, joint_batch_size, learning_rate, train_stage
+from paraisite.training.network.recipe import Recipe, StageRecipe
+from paraisite.training.network.run import RunOptions, train
+from paraisite.training.network.state import METRICS, TrainingState
 
 Snapshots = list[dict[str, np.ndarray]]
 SEED = [42, 0]

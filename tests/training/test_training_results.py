@@ -12,12 +12,12 @@ import torch
 from paraisite.datasets.catalogue import DataSet
 from paraisite.datasets.splits import Splits
 from paraisite.metrics import error_metrics
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import Crystal
-from paraisite.training.loop import PUBLISHED_AFLOW_SCALE, compressed_mape, member_mape
-from paraisite.training.recipe import StageRecipe
-from paraisite.training.results import history_table, predictions_table, stage_errors
-from paraisite.training.state import METRICS, TrainingState
+from paraisite.training.network.loop import PUBLISHED_AFLOW_SCALE, compressed_mape, member_mape
+from paraisite.training.network.recipe import StageRecipe
+from paraisite.training.network.results import history_table, predictions_table, stage_errors
+from paraisite.training.network.state import METRICS, TrainingState
 
 EXACT = 1e-12
 """Relative: float64 rounding of a handful of operations."""

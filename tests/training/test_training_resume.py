@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from tiny_runs import files_of, tiny_recipe, two_stages, write_data
 
 from paraisite.errors import RecipeError, RunError
-from paraisite.training.recipe import Recipe
-from paraisite.training.run import RunOptions, train
+from paraisite.training.network.recipe import Recipe
+from paraisite.training.network.run import RunOptions, train
 
 EVERY = RunOptions(checkpoint_every=1)
 SCRIPT = Path(__file__).with_name("killed_run.py")

@@ -13,11 +13,11 @@ from ase import Atoms
 
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.datasets.tables import load_togo15
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
-from paraisite.training.loop import StageData
-from paraisite.training.recipe import Recipe, StageRecipe
-from paraisite.training.run import make_splits, prepare_data
-from paraisite.training.state import TrainingState
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.training.network.loop import StageData
+from paraisite.training.network.recipe import Recipe, StageRecipe
+from paraisite.training.network.run import make_splits, prepare_data
+from paraisite.training.network.state import TrainingState
 
 N_CRYSTALS = 12
 

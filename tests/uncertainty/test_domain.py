@@ -14,9 +14,9 @@ from paraisite.datasets.splits import published_splits
 from paraisite.datasets.tables import load_togo15
 from paraisite.graphs.build import build_store
 from paraisite.graphs.store import GraphStore
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import Crystal
-from paraisite.training.calibration import store_features
+from paraisite.training.network.calibration import store_features
 from paraisite.uncertainty.domain import Domain, element_presence, fit_domain, formula_type, held_out_distance
 
 CRYSTALS = load_togo15()

@@ -20,9 +20,9 @@ from paraisite.datasets.tables import load_togo15
 from paraisite.errors import RunError
 from paraisite.models.files import UNCERTAINTY_NAME, load_model, read_card, save_model
 from paraisite.prediction.predict import Predictor
-from paraisite.training.recalibrate import add_uncertainty
-from paraisite.training.recipe import Recipe
-from paraisite.training.run import train
+from paraisite.training.network.recalibrate import add_uncertainty
+from paraisite.training.network.recipe import Recipe
+from paraisite.training.network.run import train
 from paraisite.uncertainty.files import load_uncertainty
 from paraisite.uncertainty.judgement import Uncertainty
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card, save_model
-from paraisite.models.megnet import MEGNetSettings
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.megnet import MEGNetSettings
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.uncertainty.conformal import Residuals
 from paraisite.uncertainty.domain import Domain
 from paraisite.uncertainty.files import load_uncertainty, save_uncertainty

@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from paraisite.cli import benchmark, data, scan, scan_results, study, training
+from paraisite.cli import compare, data, scan, scan_results, study, training
 from paraisite.cli.explain import explained_tables
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
@@ -42,9 +42,9 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: paraisite analyze step1 step2 step3 -o analysis")(scan_results.analyze)
     app.command(epilog="Example: paraisite reproduce -o study --data DIR")(study.reproduce)
     app.command(epilog="Example: paraisite report study")(study.report)
-    app.command(
-        epilog="Example: paraisite benchmark -o benchmark --candidates knn,knn+hh143,network --against network"
-    )(benchmark.benchmark)
+    app.command(epilog="Example: paraisite compare -o comparison --candidates knn,knn+hh143,network --against network")(
+        compare.compare
+    )
     app.add_typer(data.app, name="data")
 
 
@@ -124,7 +124,7 @@ def evaluate(
     device: DeviceOption = "cpu",
 ) -> int:
     """Compare predictions with known κ at 300 K in W/(m K)."""
-    from paraisite.evaluation import evaluate as run
+    from paraisite.prediction.evaluation import evaluate as run
 
     result = run(data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device)
     console = Console()

@@ -15,7 +15,7 @@ from rich.table import Table
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
-    from paraisite.explanation.contents import Explanation
+    from paraisite.models.explanation import Explanation
     from paraisite.prediction.predict import Predictor
 
 
@@ -36,8 +36,9 @@ def explained_tables(
     Raises:
         ParaisiteError: The model cannot be explained, or pictures are wanted without the library that they need.
     """
-    from paraisite.explanation.explain import Explainer
+    from paraisite.prediction.explain import Explainer
     from paraisite.prediction.prepare import prepare
+    from paraisite.reporting.attributions import plot_attributions
     from paraisite.structures.readers import iter_crystals
 
     explainer = Explainer(predictor)
@@ -51,7 +52,7 @@ def explained_tables(
             if explanation is not None and console is not None:
                 show_explanation(explanation, console)
             if explanation is not None and plot_folder is not None:
-                explanation.plot(plot_folder / _picture_name(number, explanation.material_id))
+                plot_attributions(explanation, plot_folder / _picture_name(number, explanation.material_id))
             column = pd.Series([explanation and explanation.as_dict()], dtype=object)
             yield predictor.predict_prepared(chunk).assign(explanation=column)
 
@@ -104,7 +105,7 @@ def _neighbours(explanation: Explanation) -> Table:
 
 
 def _attributions(explanation: Explanation) -> Table:
-    from paraisite.explanation.contents import N_SHOWN
+    from paraisite.models.explanation import N_SHOWN
 
     table = _table(
         f"from {explanation.background_kappa:.3g}, mean of sampled training crystals, to the median", "factor"

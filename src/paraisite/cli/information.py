@@ -45,8 +45,8 @@ def describe_model(name: str, console: Console, *, as_json: bool) -> None:
     for item in card.get("training_data", []):
         console.print(f"trained on: {item}")
     errors = card.get("errors", {})
-    if "benchmark" in errors:
-        _describe_benchmark(errors["benchmark"], console)
+    if "comparison" in errors:
+        _describe_comparison(errors["comparison"], console)
     elif errors:
         _describe_errors(errors, console)
 
@@ -64,8 +64,8 @@ def _describe_errors(errors: dict[str, Any], console: Console) -> None:
             console.print(f"  {label}: {metric} {value['mean']:.3f} ± {value['standard_deviation']:.3f}")
 
 
-def _describe_benchmark(rows: list[dict[str, Any]], console: Console) -> None:
-    """Show the scores of a model's design under the benchmark's protocols, a line a candidate."""
+def _describe_comparison(rows: list[dict[str, Any]], console: Console) -> None:
+    """Show the scores of a model's design under the comparison's protocols, a line a candidate."""
     labels = {
         "mape": "MAPE",
         "mae_log10": "MAE log10",
@@ -73,7 +73,7 @@ def _describe_benchmark(rows: list[dict[str, Any]], console: Console) -> None:
         "coverage_90": "in 90 %",
     }
     console.print(
-        "errors of the same design, fitted to the training part of each split (paraisite benchmark), mean ± standard "
+        "errors of the same design, fitted to the training part of each split (paraisite comparison), mean ± standard "
         "deviation over the splits; in 90 %: share in the 90 % interval; +data: with those data beside the protocol's own:"
     )
     for title in dict.fromkeys(row["title"] for row in rows):

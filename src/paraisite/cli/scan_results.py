@@ -147,8 +147,8 @@ def analyze(
     candidates: Annotated[int, typer.Option("--candidates", min=0, help="Crystals of low κ to list.")] = 20,
 ) -> None:
     """Report what goes with κ and with the members' spread, how scans differ, and the crystals of low κ."""
-    from paraisite.analysis.report import AnalysisOptions
-    from paraisite.analysis.report import analyze as run
+    from paraisite.screening.analysis.report import AnalysisOptions
+    from paraisite.screening.analysis.report import analyze as run
 
     options = AnalysisOptions(tuple(labels or ()), features, tuple(compare or ()), candidates)
     Console().print(f"Report: {run(outs, output, options)}", soft_wrap=True)

@@ -49,7 +49,7 @@ def report(
     output: Annotated[Path, typer.Argument(help="Folder of a study, also of one that is not finished.")],
 ) -> None:
     """Write a study's report anew from its run folders."""
-    from paraisite.study.report import write_report
+    from paraisite.study.report.write import write_report
 
     Console().print(f"Report: {write_report(output)}")
 

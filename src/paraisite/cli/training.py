@@ -14,7 +14,7 @@ from paraisite.cli.output import show_errors, show_predictions
 from paraisite.models.names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from paraisite.training.recipe import Selection
+    from paraisite.training.network.recipe import Selection
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a stopped run is continued.")]
 DataFolderOption = Annotated[
@@ -39,9 +39,9 @@ def train(
 ) -> None:
     """Train an ensemble by a recipe: stages in a chain, all members in one pass, resumable at any moment."""
     from paraisite.cli.progress import training_progress
-    from paraisite.training.recipe import FAMILIES, Recipe, family_recipe
-    from paraisite.training.run import RunOptions
-    from paraisite.training.run import train as run
+    from paraisite.training.network.recipe import FAMILIES, Recipe, family_recipe
+    from paraisite.training.network.run import RunOptions
+    from paraisite.training.network.run import train as run
 
     chosen = family_recipe(recipe) if recipe in FAMILIES else Recipe.from_toml(recipe)
     if show:
@@ -76,9 +76,9 @@ def finetune(
     """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
     from paraisite.cli.progress import training_progress
     from paraisite.training.finetune import STAGE_NAME, finetune_recipe, is_multi_fidelity
-    from paraisite.training.refit import refit
-    from paraisite.training.run import RunOptions
-    from paraisite.training.run import train as run
+    from paraisite.training.multi_fidelity.refit import refit
+    from paraisite.training.network.run import RunOptions
+    from paraisite.training.network.run import train as run
 
     console = Console()
     if is_multi_fidelity(model):

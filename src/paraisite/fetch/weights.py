@@ -97,8 +97,8 @@ def formation_energy_of_cscl(folder: Path) -> float:
 
     from paraisite.graphs.build import build_store  # noqa: PLC0415
     from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS  # noqa: PLC0415
-    from paraisite.models.batch import GraphBatch  # noqa: PLC0415 - needs torch
-    from paraisite.models.formation_energy import load_formation_energy_megnet  # noqa: PLC0415 - needs torch
+    from paraisite.models.network.batch import GraphBatch  # noqa: PLC0415 - needs torch
+    from paraisite.models.network.formation_energy import load_formation_energy_megnet  # noqa: PLC0415 - needs torch
 
     cell = np.eye(3) * CSCL_LATTICE_ANGSTROM
     crystal = Crystal(np.array([55, 17]), cell, np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]), "CsCl")

@@ -18,10 +18,10 @@ from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
-from paraisite.models.megnet import MEGNetSettings
 from paraisite.models.names import DEFAULT_MODEL
-from paraisite.models.packing import pack, unpack
-from paraisite.models.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.models.network.megnet import MEGNetSettings
+from paraisite.models.network.packing import pack, unpack
+from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.threads import torch_settings
 
 WEIGHTS_NAME = "model.safetensors"
@@ -44,7 +44,7 @@ def save_model(
         model: The ensemble.
         folder: Folder to make or to write into.
         card: What the model is, in plain values; the architecture is added.
-        packed: Keep the weights in 16 to 24 bits instead of 32; see `paraisite.models.packing`.
+        packed: Keep the weights in 16 to 24 bits instead of 32; see `paraisite.models.network.packing`.
         sixteen_bits: Names of packed weights that are kept in 16 bits.
     """
     folder = Path(folder)

@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from paraisite.descriptors import describe_graphs
+from paraisite.features.descriptors import describe_graphs
 from paraisite.graphs.settings import GraphSettings
-from paraisite.models.batch import GraphBatch
 from paraisite.models.files import graph_settings, load_model, read_card
-from paraisite.models.multi_fidelity_files import load_multi_fidelity
+from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.names import MULTI_FIDELITY
+from paraisite.models.network.batch import GraphBatch
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared
 from paraisite.threads import require_device, torch_settings
 from paraisite.uncertainty.files import load_uncertainty

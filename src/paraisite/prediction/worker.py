@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from paraisite.graphs.settings import GraphSettings
-from paraisite.processes import Child, Parent
+from paraisite.processes.child import Child, Parent
 
 if TYPE_CHECKING:
     from paraisite.prediction.prepare import Prepared

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 
 from paraisite.errors import ParaisiteError
-from paraisite.processes import Child, ChildDiedError
+from paraisite.processes.child import Child, ChildDiedError
 from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, ScannerSettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from paraisite.processes import Parent
+from paraisite.processes.child import Parent
 from paraisite.screening.scanner import Scanner
 
 

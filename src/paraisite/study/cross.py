@@ -11,11 +11,11 @@ import pandas as pd
 from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.metrics import error_metrics
-from paraisite.models.paraisite import ParAIsite
+from paraisite.models.network.paraisite import ParAIsite
 from paraisite.threads import torch_settings
-from paraisite.training.loop import predict_store
-from paraisite.training.recipe import Split
-from paraisite.training.run import outer_splits, prepare_data
+from paraisite.training.network.loop import predict_store
+from paraisite.training.network.recipe import Split
+from paraisite.training.network.run import outer_splits, prepare_data
 
 TESTED_ON = ("togo15", "hh143", "mix", "aflow_agl")
 CROSS_FILE = "cross_errors.csv"

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from paraisite.atomic import write_text_atomic
+from paraisite.comparison.candidates.registry import CANDIDATES
 from paraisite.errors import RunError
-from paraisite.study.candidates.registry import CANDIDATES
 from paraisite.study.plan import Job, make_plan, runs_of
 from paraisite.version import __version__
 

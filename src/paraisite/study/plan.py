@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from typing import Any, Literal
 
 from paraisite.errors import RecipeError
-from paraisite.training.recipe import FAMILIES, Recipe, Split, StageRecipe, Trained, family_recipe
+from paraisite.training.network.recipe import FAMILIES, Recipe, Split, StageRecipe, Trained, family_recipe
 
 Protocol = Literal["paper", "held_out", "grouped"]
 Kind = Literal["family", "ablation", "leak", "trap", "seed", "learning_curve", "candidate"]

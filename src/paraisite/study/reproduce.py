@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from paraisite.datasets.catalogue import find_data_file
 from paraisite.errors import RunError
-from paraisite.study.coverage import write_coverage
+from paraisite.study.data_sets import write_coverage
 from paraisite.study.folder import (
     JobState,
     log_path,
@@ -25,8 +25,8 @@ from paraisite.study.folder import (
     write_state,
 )
 from paraisite.study.plan import Job, choose
-from paraisite.study.report import write_report
-from paraisite.training.run import FORMATION_ENERGY_WEIGHTS
+from paraisite.study.report.write import write_report
+from paraisite.training.network.run import FORMATION_ENERGY_WEIGHTS
 
 POLL_SECONDS = 0.3
 

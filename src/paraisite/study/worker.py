@@ -10,14 +10,14 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
+from paraisite.comparison.candidates.run import run_candidate
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.errors import ParaisiteError
-from paraisite.study.candidates.run import run_candidate
 from paraisite.study.cross import write_cross_errors
 from paraisite.study.folder import JobState, job_folder, plan_of, read_state, share_stage, write_state
 from paraisite.study.plan import Job, runs_of
-from paraisite.training.recipe import Recipe
-from paraisite.training.run import RunOptions, StageProgress, outer_splits, train
+from paraisite.training.network.recipe import Recipe
+from paraisite.training.network.run import RunOptions, StageProgress, outer_splits, train
 
 REPORT_SECONDS = 2.0
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from paraisite.models.files import find_model, load_model, read_card
-from paraisite.models.multi_fidelity import MultiFidelity
+from paraisite.models.multi_fidelity.model import MultiFidelity
 from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY
-from paraisite.models.paraisite import ParAIsite
-from paraisite.training.recipe import Recipe, Selection, StageRecipe
-from paraisite.training.refit import refit
-from paraisite.training.run import RunOptions, train
+from paraisite.models.network.paraisite import ParAIsite
+from paraisite.training.multi_fidelity.refit import refit
+from paraisite.training.network.recipe import Recipe, Selection, StageRecipe
+from paraisite.training.network.run import RunOptions, train
 
 STAGE_NAME = "finetune"
 START_MODEL = "FEAF"
@@ -69,9 +69,9 @@ def finetune(
     """Fit a model to the user's own crystals too.
 
     The multi-fidelity model is fitted anew to its crystals and the user's, and lies in `folder`; see
-    `paraisite.training.refit.refit`. Networks are fine-tuned on the user's crystals alone (see `finetune_recipe` and
-    `paraisite.training.run.train`): every member trains on 80 % of them, another 80 % each; its errors on the other 20 %
-    are in `folder/finetune/errors.json`, the model in `folder/finetune/model`.
+    `paraisite.training.multi_fidelity.refit.refit`. Networks are fine-tuned on the user's crystals alone (see
+    `finetune_recipe` and `paraisite.training.network.run.train`): every member trains on 80 % of them, another 80 % each;
+    its errors on the other 20 % are in `folder/finetune/errors.json`, the model in `folder/finetune/model`.
 
     Args:
         data: Crystals with κ.

@@ -15,8 +15,8 @@ from paraisite.datasets.splits import published_splits
 from paraisite.datasets.tables import load_hh143, load_togo15
 from paraisite.metrics import error_metrics
 from paraisite.structures.crystal import Crystal
-from paraisite.study.report_data import FAMILIES
-from paraisite.training.state import METRICS
+from paraisite.study.report.data import FAMILIES
+from paraisite.training.network.state import METRICS
 
 RUNS = tuple(range(1, 10))
 EPOCHS = 4

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paraisite.study.report import readme_table
-from paraisite.study.report_data import FAMILIES
+from paraisite.study.report.data import FAMILIES
+from paraisite.study.report.write import readme_table
 
 REPOSITORY = Path(__file__).parents[3]
 RESULTS = REPOSITORY / "results"

@@ -16,13 +16,13 @@ import pandas as pd
 import pytest
 from tiny_runs import tiny_recipe, tiny_stage, write_data
 
-from paraisite.study import report_statements as statements
 from paraisite.study.published import published_runs
-from paraisite.study.report import readme_table, write_report
-from paraisite.study.report_content import make_tables
-from paraisite.study.report_data import read_study
-from paraisite.study.report_hypotheses import hypothesis_table
-from paraisite.training.run import train
+from paraisite.study.report import statements
+from paraisite.study.report.content import make_tables
+from paraisite.study.report.data import read_study
+from paraisite.study.report.hypotheses import hypothesis_table
+from paraisite.study.report.write import readme_table, write_report
+from paraisite.training.network.run import train
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "publish_results.py"
 MakeStudy = Callable[..., Path]

@@ -10,9 +10,9 @@ import pytest
 
 from paraisite.errors import RunError
 from paraisite.metrics import error_metrics
-from paraisite.study import tables
-from paraisite.study.report_data import FAMILIES, StudyResults, read_study, validated_crystals
-from paraisite.study.report_hypotheses import hypothesis_table, per_run_table
+from paraisite.study.report import tables
+from paraisite.study.report.data import FAMILIES, StudyResults, read_study, validated_crystals
+from paraisite.study.report.hypotheses import hypothesis_table, per_run_table
 
 EXACT = 1e-12
 

@@ -1,0 +1,1 @@
+"""What models read of a crystal besides its graph: numbers per crystal."""

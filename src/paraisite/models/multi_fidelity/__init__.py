@@ -1,0 +1,1 @@
+"""The default model: a surrogate of cheap values, corrected by Gaussian processes; numpy alone."""

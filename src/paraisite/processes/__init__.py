@@ -1,0 +1,1 @@
+"""Child processes: started, fed, replaced and ended in one place."""

@@ -1,0 +1,77 @@
+"""The report of a study: one HTML page, the same in Markdown, figures, tables and recipes, from the run directories alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from paraisite.atomic import write_text_atomic
+from paraisite.reporting.page import html_page
+from paraisite.study.report.content import make_content
+from paraisite.study.report.data import StudyResults, read_study
+from paraisite.study.report.sections import SECTIONS, error_markdown
+
+FOLDERS = ("figures", "tables", "recipes")
+FLOAT_FORMAT = "%.6g"
+
+
+def write_report(out: str | Path, folder: str | Path | None = None) -> Path:
+    """Write the report of a study, finished or not: what is there is shown, and what is missing is listed.
+
+    The folder gets `index.html` (needs nothing else), `report.md`, `figures/` (PNG, SVG and CSV), `tables/` (CSV and JSON)
+    and `recipes/` (TOML). An earlier report in it is replaced.
+
+    Args:
+        out: The study's folder.
+        folder: Where to write; without it `report` in the study's folder.
+
+    Returns:
+        Path of `index.html`.
+
+    Raises:
+        RunError: `out` is not the folder of a study, or a file of it is damaged.
+    """
+    study = read_study(out)
+    folder = Path(folder) if folder is not None else study.folder / "report"
+    if (folder / "report.md").is_file():
+        # Figures and tables of jobs that the study no longer has must not stay.
+        for name in FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+    content = make_content(study, folder / "figures")
+    for name, table in content.tables.items():
+        _write_table(table, folder / "tables", name)
+    _write_recipes(study, folder / "recipes")
+    blocks = [block for section in SECTIONS for block in section(content) if block]
+    markdown = "\n\n".join(blocks) + "\n"
+    write_text_atomic(folder / "report.md", markdown)
+    write_text_atomic(folder / "index.html", html_page(markdown, folder))
+    return folder / "index.html"
+
+
+def readme_table(results: str | Path) -> str:
+    """The README's table of errors, from the tables of a published report.
+
+    Args:
+        results: Folder of the report.
+    """
+    return error_markdown(pd.read_csv(Path(results) / "tables" / "main.csv"))
+
+
+def _write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
+    write_text_atomic(folder / f"{name}.csv", table.to_csv(index=False, float_format=FLOAT_FORMAT))
+    records = json.loads(table.to_json(orient="records", double_precision=6))
+    write_text_atomic(folder / f"{name}.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write_recipes(study: StudyResults, folder: Path) -> None:
+    for job in study.done():
+        path = job.folder / "recipe.toml"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            # A start that is another job's model is named by its place in the study, not on this machine.
+            for place in {str(study.folder.resolve()), str(study.folder)} - {"."}:
+                text = text.replace(place, "STUDY")
+            write_text_atomic(folder / f"{job.name.replace('/', '__')}.toml", text)

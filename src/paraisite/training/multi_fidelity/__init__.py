@@ -1,0 +1,1 @@
+"""Fitting of the multi-fidelity model."""

@@ -1,0 +1,364 @@
+"""Training of the multi-fidelity model: the surrogate by gradient descent, the processes by their marginal likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from math import exp, sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paraisite.errors import DataError
+from paraisite.features.descriptors import describe_crystals
+from paraisite.models.multi_fidelity.model import (
+    JITTER,
+    N_CORRECTION,
+    NORMAL_90,
+    REFERENCE_LOG10_KAPPA,
+    AglSurrogate,
+    CorrectionParameters,
+    FirstPrinciples,
+    Member,
+    MultiFidelity,
+    assign_folds,
+    cautious_shift,
+)
+from paraisite.structures.crystal import Crystal
+from paraisite.threads import torch_settings
+from paraisite.uncertainty.conformal import LEVEL, quantile_rank
+from paraisite.uncertainty.domain import Domain, fit_domain, formula_presence
+from paraisite.uncertainty.judgement import Uncertainty
+
+N_MEMBERS = 9
+MIN_COMPOSITIONS = 2
+N_DOMAIN_PARTS = 5
+FOLD_SEED = 0
+NOISE = {"togo15": 0.03, "hh143": 0.1, "literature": 0.3}
+"""Median of the prior of each source's noise in log10 κ: two sets of consistent calculations, and mixed measurements."""
+OTHER_NOISE = 0.1
+AMPLITUDE, LENGTH = 0.5, 8.0
+"""Medians of the priors of δ's standard deviation in log10 κ and of its length scale: √64, of 64 scaled descriptors."""
+KERNEL_SPREAD, NOISE_SPREAD, RHO_SPREAD = 0.5, 0.7, 0.2
+"""Standard deviations of the priors of ln amplitude and ln length, of ln noise, and of ρ around 1."""
+CAUTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
+CAUTION_COST = 1.02
+"""A caution may raise the held-out MAE of log10 κ by this factor at most."""
+MAX_ITERATIONS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """What a fit found out by its inner folds.
+
+    Attributes:
+        n_tried: Settings that were compared: cautions.
+        log10_mean: Mean of log10 κ of each crystal by the member that held it out, [n].
+        log10_std: Its standard deviation, before it is calibrated, [n].
+    """
+
+    n_tried: int
+    log10_mean: np.ndarray
+    log10_std: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class SurrogateSettings:
+    """How the surrogate is trained.
+
+    Attributes:
+        n_networks: Networks whose mean is taken.
+        width: Width of the two hidden layers.
+        epochs: Passes over the crystals.
+        batch_size: Crystals of a step.
+        learning_rate: Highest rate of the one-cycle schedule (arXiv 1708.07120).
+        weight_decay: Of AdamW.
+        seed: Of initial weights and order.
+    """
+
+    n_networks: int = 8
+    width: int = 128
+    epochs: int = 150
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    seed: int = 0
+
+
+def train_surrogate(
+    descriptors: np.ndarray, log10_kappa: np.ndarray, settings: SurrogateSettings = SurrogateSettings()
+) -> AglSurrogate:
+    """Train the surrogate on crystals with AGL values.
+
+    Args:
+        descriptors: [n, 65].
+        log10_kappa: log10 of κ at 300 K in W/(m K), [n].
+        settings: How.
+    """
+    offset, scale = descriptors.mean(axis=0), descriptors.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    target = float(log10_kappa.mean()), float(log10_kappa.std())
+    inputs = torch.as_tensor((descriptors - offset) / scale, dtype=torch.float32)
+    wanted = torch.as_tensor((log10_kappa - target[0]) / target[1], dtype=torch.float32)
+    with torch_settings(1):
+        weights, biases = _train_networks(inputs, wanted, settings)
+    return AglSurrogate(
+        offset,
+        scale,
+        tuple(weight.detach().numpy() for weight in weights),
+        tuple(bias.detach().numpy() for bias in biases),
+        target,
+    )
+
+
+def _train_networks(inputs: Tensor, wanted: Tensor, settings: SurrogateSettings) -> tuple[list[Tensor], list[Tensor]]:
+    generator = torch.Generator().manual_seed(settings.seed)
+    n_networks, n = settings.n_networks, len(wanted)
+    sizes = (inputs.shape[1], settings.width, settings.width, 1)
+    weights = [
+        (
+            torch.randn(n_networks, n_in, n_out, generator=generator) * sqrt((1 if n_out == 1 else 2) / n_in)
+        ).requires_grad_()
+        for n_in, n_out in pairwise(sizes)
+    ]
+    biases = [torch.zeros(n_networks, 1, n_out, requires_grad=True) for n_out in sizes[1:]]
+    batch = min(settings.batch_size, n)
+    steps = settings.epochs * (n // batch)
+    optimizer = torch.optim.AdamW([*weights, *biases], lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    for _ in range(settings.epochs):
+        order = torch.stack([torch.randperm(n, generator=generator) for _ in range(n_networks)])
+        for start in range(0, n - batch + 1, batch):
+            rows = order[:, start : start + batch]
+            values = inputs[rows]
+            for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+                values = torch.baddbmm(bias, values, weight)
+                if index < len(weights) - 1:
+                    values = torch.nn.functional.silu(values)
+            loss = (values[..., 0] - wanted[rows]).abs().mean(dim=1).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return weights, biases
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCrystals:
+    """Crystals to fit the processes to.
+
+    Attributes:
+        material_id: [n] str.
+        composition: Reduced formula of each, [n] str; a member holds whole compositions out.
+        source: Name of each one's data set, [n] str.
+        descriptors: [n, 65].
+        log10_kappa: log10 of κ at 300 K in W/(m K), [n].
+    """
+
+    material_id: np.ndarray
+    composition: np.ndarray
+    source: np.ndarray
+    descriptors: np.ndarray
+    log10_kappa: np.ndarray
+
+    @classmethod
+    def describe(cls, crystals: Sequence[Crystal], kappa: np.ndarray, source: Sequence[str]) -> TrainingCrystals:
+        """Describe crystals with κ at 300 K in W/(m K), [n], and the names of their data sets, [n]."""
+        return cls(
+            np.array([crystal.material_id for crystal in crystals], dtype=str),
+            np.array([crystal.formula for crystal in crystals], dtype=str),
+            np.asarray(source, dtype=str),
+            describe_crystals(crystals),
+            np.log10(np.asarray(kappa, dtype=np.float64)),
+        )
+
+    @classmethod
+    def of(cls, model: MultiFidelity) -> TrainingCrystals:
+        """Take those of a fitted model."""
+        data = model.data
+        return cls(data.material_id, data.composition, data.source, data.descriptors, data.log10_kappa)
+
+    def __add__(self, other: TrainingCrystals) -> TrainingCrystals:
+        """Join two sets."""
+        return TrainingCrystals(
+            *(np.concatenate([getattr(part, field.name) for part in (self, other)]) for field in fields(self))
+        )
+
+
+def fit_multi_fidelity(surrogate: AglSurrogate, crystals: TrainingCrystals) -> tuple[MultiFidelity, FitReport]:
+    """Fit the processes; caution and interval are chosen by the crystals that each member holds out.
+
+    Args:
+        surrogate: Gives AGL's κ.
+        crystals: Crystals with κ better than AGL's.
+
+    Raises:
+        DataError: They are of fewer than two compositions, so that none can be held out.
+    """
+    n_compositions = len(np.unique(crystals.composition))
+    if n_compositions < MIN_COMPOSITIONS:
+        raise DataError(f"The crystals are of {n_compositions} composition(s); give {MIN_COMPOSITIONS} or more.")
+    descriptors = crystals.descriptors
+    spread = descriptors[:, :N_CORRECTION].std(axis=0)
+    typical = surrogate.scale[:N_CORRECTION]
+    # Between the spread of these crystals and that of thousands: a descriptor that hardly varies here must not decide.
+    scale = np.sqrt(np.where(spread > 1e-9, spread, typical) * typical)
+    data = FirstPrinciples(
+        crystals.material_id,
+        crystals.composition,
+        crystals.source,
+        descriptors,
+        surrogate.predict(descriptors),
+        crystals.log10_kappa,
+        assign_folds(crystals.composition.tolist(), min(N_MEMBERS, n_compositions), FOLD_SEED),
+        scale,
+    )
+    folds = range(int(data.fold.max()) + 1)
+    with torch_settings(1):
+        members = tuple(Member(fit_parameters(data, data.fold != fold), data, data.fold != fold) for fold in folds)
+    mean, deviation = _held_out(members, data)
+    width = _interval_width(np.abs(mean - data.log10_kappa) / deviation)
+    caution = _choose_caution(data.log10_kappa, mean, deviation * (width / NORMAL_90))
+    return MultiFidelity(surrogate, data, members, width, caution), FitReport(len(CAUTIONS), mean, deviation)
+
+
+def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParameters:
+    """Find the hyperparameters with the highest marginal likelihood times prior.
+
+    Args:
+        data: Crystals.
+        known: Those to use, [n] bool.
+    """
+    names, source = np.unique(data.source, return_inverse=True)
+    noise = [NOISE.get(name, OTHER_NOISE) for name in names]
+    centre = torch.as_tensor([*np.log([AMPLITUDE, LENGTH, *noise]), 1.0], dtype=torch.float64)
+    spreads = [KERNEL_SPREAD] * 2 + [NOISE_SPREAD] * len(names) + [RHO_SPREAD]
+    spread = torch.as_tensor(spreads, dtype=torch.float64)
+    inputs, agl, target = (torch.as_tensor(values[known]) for values in (data.inputs, data.agl, data.log10_kappa))
+    distance = _distances(inputs)
+    index = torch.as_tensor(source[known])
+    parameters = centre.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([parameters], max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = _negative_log_likelihood(parameters, distance, index, agl, target)
+        value = value + (((parameters - centre) / spread) ** 2).sum() / 2
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    amplitude, length, *logarithms, rho = parameters.detach().tolist()
+    found = {str(name): exp(value) for name, value in zip(names, logarithms, strict=True)}
+    return CorrectionParameters(exp(amplitude), exp(length), rho, found)
+
+
+def _negative_log_likelihood(
+    parameters: Tensor, distance: Tensor, source: Tensor, agl: Tensor, target: Tensor
+) -> Tensor:
+    scaled = distance * (sqrt(5) * torch.exp(-parameters[1]))
+    covariance = torch.exp(2 * parameters[0]) * (1 + scaled + scaled**2 / 3) * torch.exp(-scaled)
+    noise = torch.exp(2 * parameters[2:-1])[source]
+    factor = torch.linalg.cholesky(covariance + torch.diag(noise + JITTER))
+    residual = target - REFERENCE_LOG10_KAPPA - parameters[-1] * (agl - REFERENCE_LOG10_KAPPA)
+    half = torch.linalg.solve_triangular(factor, residual[:, None], upper=False)
+    value: Tensor = 0.5 * (half**2).sum() + torch.log(torch.diagonal(factor)).sum()
+    return value
+
+
+def _distances(inputs: Tensor) -> Tensor:
+    square = (inputs**2).sum(dim=1)
+    return (square[:, None] + square - 2 * inputs @ inputs.T).clamp_min(1e-12).sqrt()
+
+
+def _held_out(members: tuple[Member, ...], data: FirstPrinciples) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of log10 κ of each crystal by the member without it, each [n]."""
+    mean, deviation = np.empty(len(data.agl)), np.empty(len(data.agl))
+    for fold, member in enumerate(members):
+        rows = data.fold == fold
+        mean[rows], deviation[rows] = member.predict(data.inputs[rows], data.agl[rows], data.source[rows])
+    return mean, deviation
+
+
+def _interval_width(score: np.ndarray) -> float:
+    """Conformal quantile of |error| over standard deviation (doi 10.1080/01621459.2017.1307116, section 5.2)."""
+    rank = quantile_rank(len(score), LEVEL)
+    return float(np.sort(score)[(rank or len(score)) - 1])
+
+
+def _choose_caution(target: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> float:
+    """Lowest held-out MAPE among the cautions that keep the MAE of log10 κ."""
+    errors = {}
+    for caution in CAUTIONS:
+        error = mean + cautious_shift(deviation, caution) - target
+        errors[caution] = float(np.abs(error).mean()), float(np.abs(10**error - 1).mean())
+    allowed = {caution: mape for caution, (mae, mape) in errors.items() if mae <= CAUTION_COST * errors[0.0][0]}
+    return min(allowed, key=allowed.__getitem__)
+
+
+def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
+    """What a card or a comparison tells of a fit, in plain values."""
+    parameters = [member.parameters for member in model.members]
+    return {
+        "held_out_mae_log10": round(float(np.abs(report.log10_mean - model.data.log10_kappa).mean()), 4),
+        "caution": model.caution,
+        "interval_width": round(model.width, 4),
+        "rho": round(float(np.mean([one.rho for one in parameters])), 4),
+        "amplitude": round(float(np.mean([one.amplitude for one in parameters])), 4),
+        "length": round(float(np.mean([one.length for one in parameters])), 4),
+        "noise": {
+            name: round(float(np.mean([one.noise[name] for one in parameters])), 4) for name in parameters[0].noise
+        },
+        "n_tried": report.n_tried,
+    }
+
+
+def round_surrogate(surrogate: AglSurrogate) -> AglSurrogate:
+    """Round the weights to the 16 bits that they are stored in, so that the processes are fitted to what is loaded later."""
+    return replace(
+        surrogate, weights=tuple(weight.astype(np.float16).astype(np.float32) for weight in surrogate.weights)
+    )
+
+
+def fit_domains(model: MultiFidelity, name: str, earlier: Domain | None) -> Uncertainty:
+    """Describe the crystals of the processes, so that predictions are judged by them.
+
+    Args:
+        model: A fitted model.
+        name: What its crystals are called in a warning.
+        earlier: Domain of the surrogate; see `domain_of`.
+    """
+    fold = model.data.fold
+    held_out = fold[None] == np.arange(fold.max() + 1)[:, None]
+    return Uncertainty(None, _domain(model.data.descriptors, model.data.composition.tolist(), name, held_out), earlier)
+
+
+def domain_of(descriptors: np.ndarray, formulas: Sequence[str], name: str) -> Domain:
+    """Domain of crystals that one model saw all of; its limits come from every fifth crystal, left out by turns.
+
+    Args:
+        descriptors: [n, 65].
+        formulas: Reduced formulas.
+        name: What they are called in a warning.
+    """
+    held_out = (np.arange(len(formulas)) % N_DOMAIN_PARTS)[None] == np.arange(N_DOMAIN_PARTS)[:, None]
+    return _domain(descriptors, formulas, name, held_out)
+
+
+def _domain(descriptors: np.ndarray, formulas: Sequence[str], name: str, held_out: np.ndarray) -> Domain:
+    """Domain of all crystals; the limits are those of parts that were held out by turns, [n_parts, n] bool."""
+    features = torch.as_tensor(descriptors, dtype=torch.float32).unsqueeze(0)
+    presence = formula_presence(formulas)
+    by_part = features.expand(len(held_out), -1, -1)
+    parts = fit_domain(name, by_part, presence, formulas, known=~held_out, held_out=held_out)
+    everything = np.ones((1, len(formulas)), dtype=bool)
+    whole = fit_domain(name, features, presence, formulas, known=everything, held_out=everything)
+    return replace(
+        whole,
+        limits=parts.limits,
+        unseen_elements=parts.unseen_elements,
+        unseen_formula_type=parts.unseen_formula_type,
+    )

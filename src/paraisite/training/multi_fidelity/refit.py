@@ -1,0 +1,110 @@
+"""Add the user's own crystals to the multi-fidelity model: its processes are fitted anew, in seconds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paraisite.atomic import write_text_atomic
+from paraisite.datasets.catalogue import DataSet, load_data_set
+from paraisite.errors import DataError
+from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
+from paraisite.graphs.build import build_graphs
+from paraisite.metrics import error_metrics
+from paraisite.models.files import find_model, read_card
+from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
+from paraisite.models.multi_fidelity.model import MultiFidelity
+from paraisite.models.names import DEFAULT_MODEL
+from paraisite.structures.crystal import ReadFailure
+from paraisite.training.multi_fidelity.fit import (
+    TrainingCrystals,
+    describe_fit,
+    fit_domains,
+    fit_multi_fidelity,
+)
+from paraisite.uncertainty.files import load_uncertainty, save_uncertainty
+from paraisite.version import __version__
+
+
+def refit(
+    data: str | Path, folder: str | Path, *, model: str | Path = DEFAULT_MODEL, kappa_column: str = ""
+) -> MultiFidelity:
+    """Fit the processes of a multi-fidelity model to its own crystals and the user's.
+
+    The user's values get a noise of their own. A crystal that the model has already counts twice, once by each source.
+
+    Args:
+        data: Crystals with κ at 300 K in W/(m K): see `paraisite.datasets.catalogue.load_data_set`.
+        folder: Gets the model, `errors.json` (errors of the user's crystals, each by the member that held its composition
+            out) and `predictions.csv`.
+        model: The multi-fidelity model to start from.
+        kappa_column: Name of the κ column; empty takes the first usual name that is there.
+
+    Returns:
+        The model.
+
+    Raises:
+        ParaisiteError: Data or model cannot be used.
+    """
+    folder, source = Path(folder), find_model(model)
+    start = load_multi_fidelity(source)
+    mine = _usable(load_data_set(str(data), kappa_column=kappa_column or None))
+    new = TrainingCrystals.describe(mine.crystals, mine.kappa, [mine.name] * len(mine.crystals))
+    fitted, report = fit_multi_fidelity(start.surrogate, TrainingCrystals.of(start) + new)
+    card = read_card(source)
+    content: dict[str, Any] = {
+        **{key: card[key] for key in ("intended_domain", "not_for", "licence", "training_data") if key in card},
+        "name": folder.name,
+        "description": f"{card.get('name', source.name)} with {len(mine.crystals)} crystals of {mine.name}",
+        "version": __version__,
+        "fit": describe_fit(fitted, report),
+    }
+    save_multi_fidelity(fitted, folder, content)
+    before = load_uncertainty(source)
+    if before is not None:
+        save_uncertainty(fit_domains(fitted, f"{before.domain.name} and {mine.name}", before.earlier), folder)
+    rows = slice(len(start.data.agl), None)
+    _write_errors(folder, mine, 10 ** report.log10_mean[rows], fitted.data.fold[rows])
+    return fitted
+
+
+def _usable(data: DataSet) -> DataSet:
+    """The crystals that have a graph; the others are told as failures."""
+    built = build_graphs(data.crystals, DESCRIPTOR_GRAPHS)
+    if len(built.kept) == 0:
+        raise DataError(f"No crystal of {data.name} can be described: {built.failures[0][1]}")
+    failures = tuple(
+        ReadFailure(data.crystals[index].material_id, data.crystals[index].source, error.code, str(error))
+        for index, error in built.failures
+    )
+    kept = tuple(data.crystals[index] for index in built.kept)
+    return replace(
+        data,
+        name=Path(data.name).name,
+        crystals=kept,
+        kappa=data.kappa[built.kept],
+        part_sizes=(len(kept),),
+        failures=(*data.failures, *failures),
+    )
+
+
+def _write_errors(folder: Path, data: DataSet, held_out: np.ndarray, fold: np.ndarray) -> None:
+    table = pd.DataFrame({
+        "material_id": [crystal.material_id for crystal in data.crystals],
+        "formula": [crystal.formula for crystal in data.crystals],
+        "kappa": data.kappa,
+        "kappa_held_out": held_out,
+        "member": fold + 1,
+    })  # fmt: skip
+    write_text_atomic(folder / "predictions.csv", table.to_csv(index=False))
+    content: dict[str, Any] = {
+        "held_out": error_metrics(data.kappa, held_out),
+        "n_crystals": len(data.kappa),
+        "left_out": [{"source": failure.source, "message": failure.message} for failure in data.failures],
+    }
+    write_text_atomic(folder / "errors.json", json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,83 @@
+"""Uncertainty for a model whose stage was trained already, or that was packed from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paraisite.errors import RunError
+from paraisite.models.files import load_model
+from paraisite.threads import torch_settings
+from paraisite.training.network.calibration import read_predictions, stage_domain, stage_residuals
+from paraisite.training.network.recipe import Recipe
+from paraisite.training.network.run import earlier_domain, make_splits, stage_data_set
+from paraisite.uncertainty.conformal import Residuals
+from paraisite.uncertainty.files import save_uncertainty
+from paraisite.uncertainty.judgement import Uncertainty
+
+
+def add_uncertainty(
+    stage_folder: str | Path,
+    model_folder: str | Path | None = None,
+    *,
+    residuals_from: str | Path | None = None,
+    data_folder: Path | None = None,
+) -> Uncertainty:
+    """Calibrate the model of a finished stage, and write the uncertainty beside it.
+
+    Args:
+        stage_folder: Folder of the stage that trained the model.
+        model_folder: Folder of the model, where it is a packed copy; without it, the stage's own.
+        residuals_from: Folder of a stage of the same members, splits and data that held its validation parts out, to take the
+            residuals from where the model's own would be optimistic.
+        data_folder: Folder of what the package does not ship.
+
+    Returns:
+        What was written.
+
+    Raises:
+        RunError: A folder is not that of a finished stage, or the residuals would be optimistic.
+        ParaisiteError: Data or model cannot be used.
+    """
+    recipe, position = _stage_of(Path(stage_folder))
+    folder = Path(stage_folder) / "model" if model_folder is None else Path(model_folder)
+    data, store = stage_data_set(recipe.stages[position], data_folder)
+    with torch_settings(recipe.threads):
+        model = load_model(folder)
+        domain = stage_domain(model, data, store, make_splits(recipe, recipe.stages[position], data))
+        earlier = earlier_domain(recipe, position, model, data_folder)
+    if residuals_from is None:
+        residuals = stage_residuals(recipe, position, read_predictions(stage_folder))
+    else:
+        residuals = _honest_residuals(Path(residuals_from), recipe)
+    uncertainty = Uncertainty(residuals, domain, earlier)
+    save_uncertainty(uncertainty, folder)
+    return uncertainty
+
+
+def _honest_residuals(stage_folder: Path, recipe: Recipe) -> Residuals:
+    other, position = _stage_of(stage_folder)
+    if other.runs != recipe.runs:
+        raise RunError(f"{stage_folder} has the runs {other.runs}, the model {recipe.runs}; both must be the same.")
+    residuals = stage_residuals(other, position, read_predictions(stage_folder))
+    if residuals is None:
+        raise RunError(
+            f"The residuals of {stage_folder} are optimistic: its validation parts took part in the training; "
+            "give a stage with the selection inner or last."
+        )
+    return residuals
+
+
+def _stage_of(stage_folder: Path) -> tuple[Recipe, int]:
+    """Recipe and number of a stage from its folder.
+
+    Raises:
+        RunError: It is not the folder of a finished stage.
+    """
+    recipe_path = stage_folder.parent / "recipe.toml"
+    if not recipe_path.is_file() or not (stage_folder / "errors.json").is_file():
+        raise RunError(f"{stage_folder} is not the folder of a finished stage; give one inside a training run.")
+    recipe = Recipe.from_toml(recipe_path)
+    names = [stage.name for stage in recipe.stages]
+    if stage_folder.name not in names:
+        raise RunError(f"{recipe_path} has no stage {stage_folder.name!r}, only {', '.join(names)}.")
+    return recipe, names.index(stage_folder.name)
