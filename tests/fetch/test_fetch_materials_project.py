@@ -17,8 +17,8 @@ import paraisite
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions
-from paraisite.fetch.http import HttpError
 from paraisite.fetch.materials_project import FEATURES, fetch_materials_project
+from paraisite.fetch.policy import HttpError
 from paraisite.structures import to_pymatgen
 from paraisite.structures.readers import read_crystals
 
