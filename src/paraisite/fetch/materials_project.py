@@ -128,7 +128,7 @@ class _Summary:
             raise FetchError(
                 "The Materials Project's client is not installed: pip install 'paraisite[mp]' (or mp-api)."
             ) from error
-        # The client asks for this page without limits, so it is seen first to be one; no key goes with it.
+        # The client asks for this page without limits, so it is seen first to be one.
         http.get(f"{url}heartbeat", _check_heartbeat)
         with self._as_ours():
             rester = MPRester(

@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError
 
 from paraisite.fetch.policy import (
     Access,
@@ -267,9 +267,8 @@ def _worded(problem: Exception, host: str, politeness: Politeness) -> BadAnswerE
     # urllib3 gives up with this error where no connection came about.
     if isinstance(problem, requests.ConnectionError) and isinstance((problem.args or (None,))[0], MaxRetryError):
         return UnreachableError("cannot be reached")
-    if isinstance(
-        problem, requests.ConnectionError | requests.exceptions.ChunkedEncodingError | _Unpacking | HTTPError
-    ):
+    broken = requests.ConnectionError, requests.exceptions.ChunkedEncodingError, _Unpacking, HTTPError
+    if isinstance(problem, broken) and not isinstance(problem, LocationValueError):
         unpacked = isinstance(problem, _Unpacking)
         return BadAnswerError("sends a body that cannot be unpacked" if unpacked else "broke off the answer")
     return HttpError(f"{host} cannot be asked: its address is refused as {type(problem).__name__}")
