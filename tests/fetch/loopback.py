@@ -19,7 +19,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from ase.geometry import cell_to_cellpar
 
-from paraisite.fetch.http import Politeness
+from paraisite.fetch.policy import Politeness
 from paraisite.structures.crystal import Crystal
 
 QUICK = Politeness(

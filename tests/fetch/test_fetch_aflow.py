@@ -24,7 +24,7 @@ from paraisite.errors import FetchError
 from paraisite.fetch import aflow, common
 from paraisite.fetch.aflow import fetch_aflow_agl
 from paraisite.fetch.common import FetchOptions
-from paraisite.fetch.http import HttpError
+from paraisite.fetch.policy import HttpError
 from paraisite.graphs.neighbours import find_neighbours
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
 
@@ -238,7 +238,7 @@ def test_a_killed_fetch_goes_on_to_the_same_bytes(
     folder = tmp_path / "killed"
     code = (
         "from pathlib import Path; from paraisite.fetch.aflow import fetch_aflow_agl\n"
-        "from paraisite.fetch.common import FetchOptions; from paraisite.fetch.http import Politeness\n"
+        "from paraisite.fetch.common import FetchOptions; from paraisite.fetch.policy import Politeness\n"
         f"options = FetchOptions({server.url + '/API/aflux/'!r}, politeness=Politeness(0, 60))\n"
         f"fetch_aflow_agl(Path({str(folder)!r}), options, {PAGE_SIZE})"
     )

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from loopback import QUICK, Answer, Loopback
 
-from paraisite.fetch.http import BadAnswerError, HttpClient, HttpError, Politeness
+from paraisite.fetch.http import HttpClient
+from paraisite.fetch.policy import BadAnswerError, HttpError, Politeness
 
 
 def get(url: str, politeness: Politeness = QUICK) -> str:

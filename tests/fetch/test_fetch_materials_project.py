@@ -17,8 +17,8 @@ import paraisite
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions
-from paraisite.fetch.http import HttpError
 from paraisite.fetch.materials_project import FEATURES, fetch_materials_project
+from paraisite.fetch.policy import HttpError
 from paraisite.structures import to_pymatgen
 from paraisite.structures.readers import read_crystals
 
@@ -96,10 +96,10 @@ def test_a_stopped_fetch_goes_on_to_the_same_bytes(server: Loopback, tmp_path: P
     def failing(path: str, headers: dict[str, str]) -> Answer:
         nonlocal count
         count += "material_ids" in path
-        return Answer(b"busy", status=500) if count == 3 else good(path, headers)
+        return Answer(b"busy", status=500) if count >= 3 else good(path, headers)
 
     server.answer = failing
-    with pytest.raises(HttpError, match=rf"{server.host} gave no usable answer: .*500"):
+    with pytest.raises(HttpError, match=rf"{server.host} answered 500"):
         fetch(server, tmp_path / "data")
     assert [path.name for path in (tmp_path / "data").iterdir()] == [".materials_project.partial"]
     server.answer = good
@@ -130,6 +130,31 @@ def test_what_the_client_stumbles_over_is_one_sentence(server: Loopback, tmp_pat
         assert "\n" not in str(error.value)
     with pytest.raises(HttpError, match="sent no crystal"):
         fetch(server, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("client")
+def test_the_key_follows_no_redirect_to_another_server(server: Loopback, tmp_path: Path) -> None:
+    other = Loopback()
+    other.answer = api([document(0)])
+    good = api([document(0)])
+    server.answer = lambda path, headers: (
+        good(path, headers) if "heartbeat" in path else Answer(status=302, headers={"Location": other.url + path})
+    )
+    with pytest.raises(HttpError, match=rf"leads to {other.host}, which must not see the key") as caught:
+        fetch(server, tmp_path)
+    assert not other.requests
+    assert KEY not in str(caught.value)
+    other.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("client")
+def test_a_server_that_is_none_is_one_sentence(server: Loopback, tmp_path: Path) -> None:
+    for answer in (Answer(b"<html>"), Answer(b"{}"), Answer(b"x", cut=1), Answer(status=404)):
+        server.answer = lambda *_, answer=answer: answer
+        with pytest.raises(HttpError, match=server.host):
+            fetch(server, tmp_path)
 
 
 def test_without_the_client_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import paraisite
 from paraisite.errors import FetchError
 from paraisite.fetch import weights
 from paraisite.fetch.common import FetchOptions
-from paraisite.fetch.http import HttpError
+from paraisite.fetch.policy import HttpError
 from paraisite.fetch.weights import NAME, SHA256, fetch_formation_energy_weights
 from paraisite.training.network.run import FORMATION_ENERGY_WEIGHTS
 
@@ -124,7 +124,7 @@ def test_a_killed_download_is_continued(server: Loopback, files: dict[str, bytes
     server.answer = stuck
     code = (
         "from pathlib import Path; from paraisite.fetch.weights import fetch_formation_energy_weights\n"
-        "from paraisite.fetch.common import FetchOptions; from paraisite.fetch.http import Politeness\n"
+        "from paraisite.fetch.common import FetchOptions; from paraisite.fetch.policy import Politeness\n"
         f"options = FetchOptions({server.url!r}, politeness=Politeness(0, 60, first_pause_seconds=0.001))\n"
         f"fetch_formation_energy_weights(Path({str(tmp_path)!r}), options)"
     )

@@ -22,6 +22,13 @@ DataOption = Annotated[
         "--data", envvar="PARAISITE_DATA", help="Data folder; without it, a folder in the user's cache folder."
     ),
 ]
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="Raise a limit on what a server may send: NAME=NUMBER, such as page_bytes=1000000000; repeatable.",
+    ),
+]
 SHOWN_DROPPED = 10
 """Left-out records that `info` shows; the manifest holds them all."""
 
@@ -69,16 +76,21 @@ def fetch(
     force: Annotated[bool, typer.Option("--force", help="Fetch again what is there.")] = False,
     url: Annotated[str, typer.Option("--url", help="Base address in place of the public one; for one data set.")] = "",
     key: Annotated[str, typer.Option("--key", envvar="MP_API_KEY", help="Key for the Materials Project.")] = "",
+    limit: LimitOption = None,
 ) -> None:
     """Fetch data sets into the data folder; a fetch that was stopped goes on where it was."""
     from paraisite.fetch.catalogue import fetch_data
+    from paraisite.fetch.policy import parse_limits
 
     if url and len(names) > 1:
         raise typer.BadParameter("goes with one data set.", param_hint="--url")
+    limits = parse_limits(limit or ())
     console = Console(highlight=False, soft_wrap=True)
     for name in names:
         with _fetch_progress() as report:
-            path = fetch_data(name, data_folder, url=url or None, key=key or None, force=force, report=report)
+            path = fetch_data(
+                name, data_folder, url=url or None, key=key or None, force=force, limits=limits, report=report
+            )
         console.print(f"{name}: {path}", markup=False)
 
 

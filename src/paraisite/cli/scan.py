@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.console import Console
 
+from paraisite.cli.data import LimitOption
 from paraisite.cli.output import SOME_FAILED
 from paraisite.cli.progress import scan_progress
 from paraisite.models.names import DEFAULT_MODEL
@@ -27,6 +28,7 @@ def scan(
     model: Annotated[str, typer.Option("--model", "-m", help="Shipped model, or a model folder.")] = DEFAULT_MODEL,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the scan that is in the folder.")] = False,
     query: Annotated[str, typer.Option("--filter", help="Filter of an optimade: source.")] = "",
+    limit: LimitOption = None,
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=1, help="Working processes; one a core if unset.")
     ] = None,
@@ -41,6 +43,7 @@ def scan(
     ] = None,
 ) -> int:
     """Predict κ of every structure of SOURCE: one row each in Parquet parts that a killed scan keeps."""
+    from paraisite.fetch.policy import parse_limits
     from paraisite.screening.scan import ScanOptions
     from paraisite.screening.scan import scan as run
 
@@ -57,6 +60,7 @@ def scan(
             address=address,
             report=line.scanned,
             report_fetch=line.fetched,
+            fetch_limits=parse_limits(limit or ()),
         )
         result = run(source, output, options)
     console = Console()

@@ -27,7 +27,9 @@ from paraisite.fetch.common import (
     write_crystals,
     write_manifest,
 )
-from paraisite.fetch.http import BadAnswerError, HttpClient, HttpError, host_of
+from paraisite.fetch.http import HttpClient
+from paraisite.fetch.policy import BadAnswerError, HttpError, host_of
+from paraisite.structures.checks import one_line, printable
 from paraisite.structures.crystal import Crystal
 
 NAME = "aflow_agl"
@@ -46,7 +48,11 @@ FIELDS = (
 PAGE_SIZE = 500
 MIN_RECORDS = 4000
 """Fewer from AFLOW itself are no whole answer: it had more than five thousand in 2024."""
-_COUNTED = re.compile(r"\s*(\d+)\s+of\s+(\d+)\s*")
+MAX_RECORDS = 1_000_000
+"""More are no answer to the query: the ICSD holds fewer. All of them are held in memory."""
+MAX_DEPTH = 8
+"""Lists within lists of one field; deeper ones are no numbers of a crystal."""
+_COUNTED = re.compile(r"\s*(\d{1,12})\s+of\s+(\d{1,12})\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +103,10 @@ def fetch_aflow_agl(folder: Path, options: FetchOptions, page_size: int = PAGE_S
     Raises:
         HttpError: AFLOW cannot be reached or does not answer with the whole list.
     """
-    base = options.url or AFLUX_URL
+    access = options.access(AFLUX_URL)
+    base = access.url
     parts = open_partial(folder, NAME, {"url": page_url(base, 1, page_size)})
-    with HttpClient(options.politeness) as client:
+    with HttpClient(options.politeness, options.limits, access) as client:
         pages = _fetch_pages(client, base, page_size, parts, options)
     records = [record for page in pages for record in page.records]
     _check_count(records, pages[-1].total, base, parts, len(pages))
@@ -129,6 +136,7 @@ def _fetch_pages(client: HttpClient, base: str, size: int, parts: Path, options:
     """All pages, each kept in a file as it arrives."""
     pages: list[Page] = []
     seen: set[str] = set()
+    n_records = n_bytes = 0
     while not pages or len(pages[-1].records) == size:
         number = len(pages) + 1
         path = _part(parts, number)
@@ -136,6 +144,9 @@ def _fetch_pages(client: HttpClient, base: str, size: int, parts: Path, options:
         if page is None:
             page = client.get(page_url(base, number, size), partial(parse_page, size=size))
             write_text_atomic(path, json.dumps({"total": page.total, "records": page.records}))
+        n_bytes += path.stat().st_size
+        n_records += len(page.records)
+        _check_length(number, n_records, n_bytes, base, options)
         names = {str(record.get("auid")) for record in page.records}
         # A last page may hold nothing but repeats; a full one would be followed by the same for ever.
         if len(page.records) == size and names <= seen:
@@ -144,9 +155,20 @@ def _fetch_pages(client: HttpClient, base: str, size: int, parts: Path, options:
         seen |= names
         pages.append(page)
         total = None if page.total is None else -(-page.total // size)
-        n_records = sum(len(item.records) for item in pages)
         options.tell(FetchProgress(NAME, number, total, "pages", n_records))
     return pages
+
+
+def _check_length(number: int, n_records: int, n_bytes: int, base: str, options: FetchOptions) -> None:
+    """Refuse a list that does not end."""
+    limits = options.limits
+    for name, value, limit in (
+        ("pages", number, limits.pages),
+        ("total_bytes", n_bytes, limits.total_bytes),
+        ("records", n_records, MAX_RECORDS),
+    ):
+        if value > limit:
+            raise HttpError(f"{host_of(base)} sends a list that does not end within {limit} (the limit {name})")
 
 
 def _part(parts: Path, number: int) -> Path:
@@ -156,7 +178,12 @@ def _part(parts: Path, number: int) -> Path:
 def _kept_page(content: Any) -> Page | None:
     if not (isinstance(content, dict) and isinstance(content.get("records"), list)):
         return None
-    return Page(content["records"], content.get("total"))
+    total = content.get("total")
+    if not (
+        all(isinstance(record, dict) for record in content["records"]) and (total is None or isinstance(total, int))
+    ):
+        return None
+    return Page(content["records"], total)
 
 
 def _check_count(records: list[dict[str, Any]], total: int | None, base: str, parts: Path, n_pages: int) -> None:
@@ -179,7 +206,7 @@ def parse_page(text: str, size: int) -> Page:
     Raises:
         BadAnswerError: The text is something else, such as `DB Fail!null`, which AFLUX sends with status 200.
     """
-    shown = " ".join(text.split())[:60]
+    shown = one_line(text[:200], 60)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -195,7 +222,15 @@ def parse_page(text: str, size: int) -> Page:
         raise BadAnswerError(f"sent a page that is no list of records: '{shown}'")
     if len(content) > size:
         raise BadAnswerError(f"sent {len(content)} records on a page of {size}")
-    return Page(content, total)
+    return Page([{name: _shallow(value) for name, value in record.items()} for record in content], total)
+
+
+def _shallow(value: Any) -> Any:
+    """A field, or the words that it is nested too deeply: such a record must cost itself alone."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [item for part in level if isinstance(part, list | dict) for item in part]
+    return "nested too deeply" if level else value
 
 
 def sort_records(records: Iterable[dict[str, Any]]) -> Sorted:
@@ -205,7 +240,8 @@ def sort_records(records: Iterable[dict[str, Any]]) -> Sorted:
     seen: set[str] = set()
     duplicates = 0
     for number, record in enumerate(records, start=1):
-        auid = str(record.get("auid") or "").strip()
+        given = record.get("auid")
+        auid = given.strip() if isinstance(given, str) else ""
         if auid and auid in seen:
             duplicates += 1
             continue
@@ -213,6 +249,8 @@ def sort_records(records: Iterable[dict[str, Any]]) -> Sorted:
         try:
             crystals.append(crystal_of_record(record, auid))
         except StructureError as error:
-            dropped.append({"id": auid or f"record {number}", "reason": str(error)})
+            dropped.append(
+                {"id": one_line(auid) if auid else f"record {number}", "reason": printable(str(error)[:300])}
+            )
     crystals.sort(key=lambda crystal: (crystal.material_id, str(crystal.properties["auid"])))
     return Sorted(crystals, dropped, duplicates)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import StructureError
-from paraisite.structures.checks import check_crystal, numbers_of
+from paraisite.structures.checks import check_crystal, numbers_of, one_line
 from paraisite.structures.cif import lattice_vectors
 from paraisite.structures.crystal import Crystal, reduced_formula
 
 _SEPARATORS = re.compile(r"[\s,;:\[\]\"']+")
 MAX_ATOMS = 100_000
+MAX_NAME_LENGTH = 200
 
 
 def crystal_of_record(record: dict[str, Any], auid: str) -> Crystal:
@@ -32,9 +33,9 @@ def crystal_of_record(record: dict[str, Any], auid: str) -> Crystal:
     Raises:
         StructureError: A field is missing, unreadable or at odds with another.
     """
-    name = auid or "a record"
     if not auid:
-        raise StructureError(f"{name} has no auid.")
+        raise StructureError("a record has no auid.")
+    name = one_line(auid, 60)
     kappa = _kappa(record.get("agl_thermal_conductivity_300K"), name)
     numbers = _species(record, name)
     geometry = _numbers(record.get("geometry"), "geometry", name)
@@ -45,7 +46,10 @@ def crystal_of_record(record: dict[str, Any], auid: str) -> Crystal:
     positions = _numbers(record.get("positions_fractional"), "positions_fractional", name)
     if len(positions) != 3 * len(numbers):
         raise StructureError(f"{name}: {len(positions)} coordinates do not belong to {len(numbers)} atoms.")
-    material_id = str(record.get("aurl") or "").strip().rstrip("/").rpartition("/")[2] or auid
+    material_id = _last_part(record.get("aurl")) or auid
+    for text in (material_id, auid):
+        if len(text) > MAX_NAME_LENGTH or not text.isprintable() or '"' in text or " " in text:
+            raise StructureError(f"{name}: {one_line(text, 60)!r} cannot be the name of a crystal.")
     crystal = Crystal(
         numbers=numbers,
         cell=lattice_vectors(geometry.tolist(), name),
@@ -56,13 +60,17 @@ def crystal_of_record(record: dict[str, Any], auid: str) -> Crystal:
     return check_crystal(crystal, name=name)
 
 
+def _last_part(aurl: Any) -> str:
+    return aurl.strip().rstrip("/").rpartition("/")[2] if isinstance(aurl, str) else ""
+
+
 def _kappa(value: Any, name: str) -> float:
     try:
         kappa = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         kappa = math.nan
     if not 0 < kappa < math.inf:
-        raise StructureError(f"{name}: κ must be a number above 0 W/(m K), not {value!r}.")
+        raise StructureError(f"{name}: κ must be a number above 0 W/(m K), not {one_line(repr(value)[:200], 60)}.")
     return kappa
 
 
@@ -73,7 +81,9 @@ def _species(record: dict[str, Any], name: str) -> np.ndarray:
     if len(symbols) != len(counts) or not symbols:
         raise StructureError(f"{name}: {len(symbols)} species do not belong to {len(counts)} counts of atoms.")
     if not ((counts >= 1) & (counts == np.floor(counts))).all() or counts.sum() > MAX_ATOMS:
-        raise StructureError(f"{name}: composition must hold whole numbers of atoms, not {counts.tolist()}.")
+        raise StructureError(
+            f"{name}: composition must hold whole numbers of atoms, not {one_line(counts.tolist(), 80)}."
+        )
     return np.repeat(numbers_of(symbols, name=name), counts.astype(np.int64))
 
 
@@ -81,7 +91,7 @@ def _numbers(value: Any, what: str, name: str) -> np.ndarray:
     """All numbers of a field, [n] float64."""
     try:
         numbers = np.array([float(item) for item in _flat(value)])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise StructureError(f"{name}: {what} holds something that is no number.") from error
     if not np.isfinite(numbers).all():
         raise StructureError(f"{name}: {what} holds a number that is not finite.")

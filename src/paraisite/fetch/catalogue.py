@@ -12,7 +12,7 @@ from typing import Any
 from paraisite.datasets.catalogue import DATA_VARIABLE, chosen_data_folder, locate_data_file
 from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions, Report, manifest_path, partial_folder, read_json
-from paraisite.fetch.http import DEFAULT_POLITENESS, HttpError, Politeness
+from paraisite.fetch.policy import DEFAULT_LIMITS, DEFAULT_POLITENESS, HttpError, HttpLimits, Politeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,7 @@ def fetch_data(
     key: str | None = None,
     force: bool = False,
     politeness: Politeness = DEFAULT_POLITENESS,
+    limits: HttpLimits = DEFAULT_LIMITS,
     report: Report | None = None,
 ) -> Path:
     """Fetch a data set that the package does not ship, unless it is there.
@@ -157,10 +158,11 @@ def fetch_data(
     Args:
         name: `aflow_agl`, `megnet-eform-mp-2018.6.1` or `materials_project`.
         folder: Data folder; without it, the one that `PARAISITE_DATA` names, else the user's own.
-        url: Base address in place of the public one.
+        url: Base address in place of the public one; a user's name and password in it are shown to its server alone.
         key: The user's key for the Materials Project; without it, `MP_API_KEY`.
         force: Whether to fetch again what is there.
         politeness: Pauses, time-outs and attempts.
+        limits: What is taken from a server at most.
         report: Called after every step.
 
     Returns:
@@ -184,7 +186,7 @@ def fetch_data(
     module, function = source.fetcher
     fetch: Callable[[Path, FetchOptions], Path] = getattr(import_module(f"paraisite.fetch.{module}"), function)
     try:
-        return fetch(target, FetchOptions(url, key, politeness, report))
+        return fetch(target, FetchOptions(url, key, politeness, report, limits))
     except HttpError as failure:
         raise FetchError(
             f"{name} could not be fetched: {failure}; try again later (what came is kept), "

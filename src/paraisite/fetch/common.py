@@ -9,13 +9,13 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from paraisite.atomic import atomic_path, write_text_atomic
-from paraisite.fetch.http import DEFAULT_POLITENESS, Politeness
+from paraisite.fetch.policy import DEFAULT_LIMITS, DEFAULT_POLITENESS, Access, HttpLimits, Politeness, split_address
 from paraisite.structures.convert import to_ase
 from paraisite.structures.crystal import Crystal
 from paraisite.version import __version__
@@ -51,16 +51,22 @@ class FetchOptions:
     """From where and how to fetch.
 
     Attributes:
-        url: Base address in place of the public one.
+        url: Base address in place of the public one; it may hold a user's name and password (`https://user:password@host/`).
         key: The user's key, for a source that asks for one.
         politeness: Pauses, time-outs and attempts.
         report: Called after every step.
+        limits: What is taken from a server at most.
     """
 
-    url: str | None = None
-    key: str | None = None
+    url: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
     politeness: Politeness = DEFAULT_POLITENESS
     report: Report | None = None
+    limits: HttpLimits = DEFAULT_LIMITS
+
+    def access(self, public: str) -> Access:
+        """The server to ask, with the user's name and password beside its address; without a choice, a public one."""
+        return split_address(self.url or public)
 
     def tell(self, progress: FetchProgress) -> None:
         """Report a step to whoever wants to know."""
@@ -96,7 +102,7 @@ def read_json(path: Path) -> Any:
     """Content of a JSON file; None where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

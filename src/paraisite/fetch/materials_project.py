@@ -6,10 +6,13 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import requests
 
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import FetchError, StructureError
@@ -22,7 +25,8 @@ from paraisite.fetch.common import (
     write_crystals,
     write_manifest,
 )
-from paraisite.fetch.http import HttpError, Pacer, host_of
+from paraisite.fetch.http import HttpClient
+from paraisite.fetch.policy import Access, BadAnswerError, HttpError, host_of, without_password
 from paraisite.structures.checks import one_line
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.json_structures import jsonl_records
@@ -55,6 +59,7 @@ cell, `density` in g/cm³, `density_atomic` in Å³/atom, `total_magnetization` 
 CHUNK_SIZE = 500
 """Crystals a request: their identifiers must fit into an address of 8 192 characters."""
 LIST_CHUNK_SIZE = 1000
+_IDENTIFIER = re.compile(r"[\w.-]{1,100}", re.ASCII)
 
 
 def fetch_materials_project(folder: Path, options: FetchOptions, chunk_size: int = CHUNK_SIZE) -> Path:
@@ -78,11 +83,18 @@ def fetch_materials_project(folder: Path, options: FetchOptions, chunk_size: int
         raise FetchError(
             f"The Materials Project asks for a key (free at https://materialsproject.org/api): give --key or {KEY_VARIABLE}."
         )
-    url = options.url or API_URL
+    if not (key.isascii() and key.isprintable()):
+        raise FetchError("The key for the Materials Project has characters that no key has; copy it anew.")
+    access = options.access(API_URL)
+    url = access.url.rstrip("/") + "/"
+    if not {"Authorization"}.isdisjoint(access.headers):
+        raise FetchError(f"{url} asks for a key, not for a user's name and password; give the address without them.")
     parts = open_partial(
         folder, NAME, {"url": url, "criteria": CRITERIA, "features": FEATURES, "chunk_size": chunk_size}
     )
-    chunks = _fetch_chunks(_Summary(url, key, options), parts, chunk_size, options)
+    http = HttpClient(options.politeness, options.limits, Access(url, {"x-api-key": key}, strict=True))
+    with http:
+        chunks = _fetch_chunks(_Summary(url, key, http), parts, chunk_size, options)
     rows: list[dict[str, Any]] = []
     dropped: list[dict[str, str]] = []
     made = parts / FILE_NAME
@@ -108,43 +120,71 @@ def fetch_materials_project(folder: Path, options: FetchOptions, chunk_size: int
 class _Summary:
     """The client's search in the summaries, with its errors as ours."""
 
-    def __init__(self, url: str, key: str, options: FetchOptions) -> None:
-        self._url = url
-        self._pacer = Pacer(options.politeness.interval_seconds)
+    def __init__(self, url: str, key: str, http: HttpClient) -> None:
+        self._host, self._key = host_of(url), key
         try:
             from mp_api.client import MPRester  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise FetchError(
                 "The Materials Project's client is not installed: pip install 'paraisite[mp]' (or mp-api)."
             ) from error
+        # The client asks for this page without limits, so it is seen first to be one.
+        http.get(f"{url}heartbeat", _check_heartbeat)
         with self._as_ours():
             rester = MPRester(
-                key, endpoint=url, use_document_model=False, mute_progress_bars=True, notify_db_version=False
+                key,
+                endpoint=url,
+                session=http.session_class(_check_json)(),
+                use_document_model=False,
+                mute_progress_bars=True,
+                notify_db_version=False,
             )
             self._search = rester.materials.summary.search
 
     def search(self, **query: Any) -> list[dict[str, Any]]:
         """Documents that match, as plain maps."""
-        self._pacer.wait()
         with self._as_ours():
             return [dict(document) for document in self._search(**query)]
 
     def _as_ours(self) -> _ClientErrors:
-        return _ClientErrors(host_of(self._url))
+        return _ClientErrors(self._host, self._key)
 
 
 class _ClientErrors:
     """Turns any error of the client into one sentence: it lets through those of requests and of JSON too."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, host: str, key: str) -> None:
+        self._host, self._key = host, key
 
     def __enter__(self) -> None:
         return
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Exception):
-            raise HttpError(f"{self._host} gave no usable answer: {one_line(error)}") from error
+        if isinstance(error, Exception) and not isinstance(error, FetchError):
+            words = one_line(without_password(str(error)[:2000].replace(self._key, "…")))
+            raise HttpError(f"{self._host} gave no usable answer: {words}") from None  # the client's may hold the key
+
+
+def _check_heartbeat(text: str) -> None:
+    content = _json(text)
+    if not (isinstance(content, dict) and isinstance(content.get("db_version"), str)):
+        raise BadAnswerError("sends a heartbeat without db_version; is it the Materials Project's API?")
+
+
+def _check_json(response: requests.Response) -> None:
+    content = _json(response.text)
+    data = content.get("data") if isinstance(content, dict) else None
+    if not (isinstance(data, list) and all(isinstance(item, dict) for item in data)):
+        raise BadAnswerError("sends a page without a list of documents")
+
+
+def _json(text: str) -> Any:
+    try:
+        content = json.loads(text)
+        json.dumps(content)
+    except (ValueError, RecursionError):
+        raise BadAnswerError(f"sends a page that is no JSON: '{one_line(text[:200], 60)}'") from None
+    return content
 
 
 def _fetch_chunks(summary: _Summary, parts: Path, size: int, options: FetchOptions) -> list[Path]:
@@ -153,7 +193,7 @@ def _fetch_chunks(summary: _Summary, parts: Path, size: int, options: FetchOptio
     identifiers = read_json(listing)
     if not isinstance(identifiers, list):
         found = summary.search(**CRITERIA, fields=["material_id"], chunk_size=LIST_CHUNK_SIZE)
-        identifiers = sorted({str(document["material_id"]) for document in found})
+        identifiers = sorted({_identifier(document) for document in found} - {""})
         write_text_atomic(listing, json.dumps(identifiers))
     starts = range(0, len(identifiers), size)
     chunks = []
@@ -164,18 +204,26 @@ def _fetch_chunks(summary: _Summary, parts: Path, size: int, options: FetchOptio
             documents = summary.search(
                 material_ids=wanted, fields=["material_id", "structure", *FEATURES], chunk_size=size
             )
-            _check_chunk(documents, wanted, options.url or API_URL)
-            documents.sort(key=lambda document: str(document["material_id"]))
+            documents = _asked_for(documents, wanted, options.access(API_URL).url)
             write_text_atomic(path, json.dumps(documents))
         chunks.append(path)
         options.tell(FetchProgress(NAME, number, len(starts), "chunks", min(start + size, len(identifiers))))
     return chunks
 
 
-def _check_chunk(documents: list[dict[str, Any]], wanted: list[str], url: str) -> None:
-    missing = sorted(set(wanted) - {str(document.get("material_id")) for document in documents})
+def _asked_for(documents: list[dict[str, Any]], wanted: list[str], url: str) -> list[dict[str, Any]]:
+    """One document for each identifier that was asked for, in their order."""
+    found = {_identifier(document): document for document in documents}
+    missing = sorted(set(wanted) - set(found))
     if missing:
         raise HttpError(f"{host_of(url)} left out {len(missing)} of {len(wanted)} crystals, among them {missing[0]}")
+    return [found[name] for name in sorted(wanted)]
+
+
+def _identifier(document: dict[str, Any]) -> str:
+    """The identifier of a document; empty where it has none that can be a name."""
+    name = document.get("material_id")
+    return name if isinstance(name, str) and _IDENTIFIER.fullmatch(name) else ""
 
 
 def _crystals(chunks: list[Path], rows: list[dict[str, Any]], dropped: list[dict[str, str]]) -> Iterator[Crystal]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions, FetchProgress, open_partial, sha256_of, write_manifest
-from paraisite.fetch.http import HttpClient, HttpError, host_of
+from paraisite.fetch.http import HttpClient
+from paraisite.fetch.policy import NO_ACCESS, HttpError, host_of
 from paraisite.structures.crystal import Crystal
 
 NAME = "megnet-eform-mp-2018.6.1"
@@ -22,6 +23,8 @@ SHA256 = {
     "model.json": "d858219134667d55e3c183435475ba248231a67311573373ed7298191f05d0a4",
     "state.pt": "35381368b17a2783f9ee09af5556cf1d84b74bf786b82d3fadd4acb38c51d040",
 }
+MAX_BYTES = 2**26
+"""Far more than either file has: 0.8 MB."""
 CSCL_LATTICE_ANGSTROM = 4.1437
 CSCL_EV_PER_ATOM = -2.272
 """Formation energy of CsCl (Pm-3m) that MatGL's notebooks of 2023 print for these weights."""
@@ -42,11 +45,12 @@ def fetch_formation_energy_weights(folder: Path, options: FetchOptions) -> Path:
         FetchError: A file is not the published one, or the model gives another formation energy for CsCl.
         HttpError: No mirror gives a file.
     """
-    mirrors = (options.url.rstrip("/"),) if options.url else MIRRORS
+    access = options.access("") if options.url else NO_ACCESS
+    mirrors = (access.url.rstrip("/"),) if options.url else MIRRORS
     parts = open_partial(folder, NAME, {"sha256": SHA256})
     whole = parts / NAME
     whole.mkdir(exist_ok=True)
-    with HttpClient(options.politeness) as client:
+    with HttpClient(options.politeness, options.limits, access) as client:
         for step, (file_name, digest) in enumerate(SHA256.items(), start=1):
             _fetch_file(client, mirrors, whole / file_name, digest)
             options.tell(FetchProgress(NAME, step, len(SHA256), "files"))
@@ -76,7 +80,7 @@ def _fetch_file(client: HttpClient, mirrors: tuple[str, ...], path: Path, digest
         url = f"{mirror}/{path.name}"
         try:
             if not (part.exists() and sha256_of(part) == digest):
-                client.download(url, part)
+                client.download(url, part, MAX_BYTES)
         except HttpError as failure:
             problems.append(str(failure))
             continue

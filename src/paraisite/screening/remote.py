@@ -9,6 +9,7 @@ from paraisite.errors import DataError
 from paraisite.fetch.catalogue import fetch_data
 from paraisite.fetch.common import FetchOptions, Report
 from paraisite.fetch.optimade import fetch_optimade
+from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits, split_address, without_password
 from paraisite.screening.sources import Source, open_source
 
 OPTIMADE, MATERIALS_PROJECT = "optimade:", "mp:"
@@ -16,7 +17,11 @@ SOURCE_FOLDER = "source"
 
 
 def find_source(
-    source: str | Path | Sequence[str | Path], out: Path, query: str = "", report: Report | None = None
+    source: str | Path | Sequence[str | Path],
+    out: Path,
+    query: str = "",
+    report: Report | None = None,
+    limits: HttpLimits = DEFAULT_LIMITS,
 ) -> Source:
     """Find the files of a source, fetching them into `out/source` where they are on a server.
 
@@ -26,6 +31,7 @@ def find_source(
         out: The scan's folder.
         query: Filter of an OPTIMADE provider.
         report: Called while structures are fetched.
+        limits: What is taken from a server at most.
 
     Raises:
         DataError: The source holds nothing, or a filter is given to a source that has none.
@@ -35,15 +41,24 @@ def find_source(
     name = str(given[0]) if len(given) == 1 else ""
     folder = out / SOURCE_FOLDER
     if name.startswith(OPTIMADE):
-        fetch_optimade(folder, name.removeprefix(OPTIMADE), query, FetchOptions(report=report))
+        url = name.removeprefix(OPTIMADE)
+        fetch_optimade(folder, url, query, FetchOptions(report=report, limits=limits))
+        name = f"{OPTIMADE}{split_address(url).url}"  # without the user's password, as it stands in the manifest
         files = sorted(folder.glob("*.jsonl"))
         if not files:
             raise DataError(f"{name} has no structures for the filter {query!r}.")
         return Source(f"{name} {query}".strip(), tuple(files))
+    for item in map(str, given):
+        if item.startswith((OPTIMADE, MATERIALS_PROJECT)) and len(given) > 1:
+            raise DataError(f"{without_password(item)} is scanned alone, without other sources.")
+        if item.startswith(("http://", "https://")):
+            raise DataError(f"{without_password(item)} is no source of a scan; download it, or give optimade:URL.")
     if query:
         raise DataError(f"--filter is for optimade: sources; {', '.join(map(str, given))} is read whole.")
     if name.startswith(MATERIALS_PROJECT):
         if name != f"{MATERIALS_PROJECT}stable":
             raise DataError(f"{name} is not known; give mp:stable, the Materials Project's stable crystals.")
-        return Source(name, open_source(fetch_data("materials_project", folder=folder, report=report)).files)
+        return Source(
+            name, open_source(fetch_data("materials_project", folder=folder, limits=limits, report=report)).files
+        )
     return open_source(given)

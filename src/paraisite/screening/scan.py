@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from paraisite.errors import RunError
 from paraisite.fetch.common import Report
+from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits
 from paraisite.models.files import WEIGHTS_NAME, find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.prepare import BONDLESS, OK
@@ -56,6 +57,7 @@ class ScanOptions:
         address: Address of a Ray cluster; without it Ray starts one on this machine.
         report: Called after every part.
         report_fetch: Called while structures are fetched from a server.
+        fetch_limits: What is taken from a server at most.
     """
 
     model: str | Path = DEFAULT_MODEL
@@ -69,6 +71,7 @@ class ScanOptions:
     address: str | None = None
     report: Callable[[ScanProgress], None] | None = None
     report_fetch: Report | None = None
+    fetch_limits: HttpLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def scan(
 def _scan(
     source: str | Path | Sequence[str | Path] | Source, out: Path, folder: Path, options: ScanOptions
 ) -> ScanProgress:
-    opened = source if isinstance(source, Source) else find_source(source, out, options.query, options.report_fetch)
+    opened = source if isinstance(source, Source) else _find_source(source, out, options)
     manifest = Manifest(
         source=opened.name,
         fingerprint=opened.fingerprint(),
@@ -158,6 +161,10 @@ def _scan(
                 options.report(progress)
     finish(out, manifest, dict(before + counts))
     return progress
+
+
+def _find_source(source: str | Path | Sequence[str | Path], out: Path, options: ScanOptions) -> Source:
+    return find_source(source, out, options.query, options.report_fetch, options.fetch_limits)
 
 
 @contextmanager
