@@ -1,4 +1,4 @@
-"""Publish the report of a finished study: copy it to `results/`, and make the README's table of errors from it.
+"""Publish the report of a finished study: copy it to `results/`, and make the table of errors in docs/networks.md from it.
 
     python scripts/publish_results.py OUT
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import ParaisiteError, RunError
 from paraisite.study.report.data import read_study
-from paraisite.study.report.write import readme_table, write_report
+from paraisite.study.report.write import networks_table, write_report
 
 REPOSITORY = Path(__file__).parents[1]
 COMPARISON = "comparison"
@@ -24,21 +24,21 @@ MOST_BYTES = 5_000_000
 
 
 def publish(out: Path, repository: Path) -> None:
-    """Write the report of a study into a repository's `results/`, and its errors into the README.
+    """Write the report of a study into a repository's `results/`, and its errors into `docs/networks.md`.
 
     Args:
         out: The study's folder.
-        repository: Where `README.md` is; an older `results/` in it is replaced.
+        repository: Where `docs/networks.md` is; an older `results/` in it is replaced.
 
     Raises:
-        RunError: The study is a quick one, or the README has no place for the table.
+        RunError: The study is a quick one, or the page has no place for the table.
     """
     if read_study(out).quick:
         raise RunError(f"{out} holds a quick study, whose numbers mean nothing; publish a full one.")
-    readme = repository / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    page = repository / "docs" / "networks.md"
+    text = page.read_text(encoding="utf-8")
     if TABLE_START not in text or TABLE_END not in text:
-        raise RunError(f"{readme} has no lines {TABLE_START.strip()} and {TABLE_END.strip()} to put the table between.")
+        raise RunError(f"{page} has no lines {TABLE_START.strip()} and {TABLE_END.strip()} to put the table between.")
     results = repository / "results"
     for old in results.iterdir() if results.is_dir() else ():
         if old.name != COMPARISON:  # scripts/publish_comparison.py's
@@ -50,7 +50,7 @@ def publish(out: Path, repository: Path) -> None:
             path.unlink()
     before, rest = text.split(TABLE_START)
     after = rest.split(TABLE_END)[1]
-    write_text_atomic(readme, f"{before}{TABLE_START}\n{readme_table(results)}\n\n{TABLE_END}{after}")
+    write_text_atomic(page, f"{before}{TABLE_START}\n{networks_table(results)}\n\n{TABLE_END}{after}")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The results in the repository: README and tables agree, and no family is missing."""
+"""The results in the repository: documentation and tables agree, and no family is missing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 
 from paraisite.study.report.data import FAMILIES
-from paraisite.study.report.write import readme_table
+from paraisite.study.report.write import networks_table
 
 REPOSITORY = Path(__file__).parents[3]
 RESULTS = REPOSITORY / "results"
 START, END = "<!-- errors: made by scripts/publish_results.py -->", "<!-- end of errors -->"
 
 
-def test_readme_says_what_the_results_say() -> None:
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert text.split(START)[1].split(END)[0].strip() == readme_table(RESULTS)
+def test_the_networks_page_says_what_the_results_say() -> None:
+    text = (REPOSITORY / "docs" / "networks.md").read_text(encoding="utf-8")
+    assert text.split(START)[1].split(END)[0].strip() == networks_table(RESULTS)
 
 
 @pytest.mark.parametrize("family", [name for families in FAMILIES.values() for name in families])

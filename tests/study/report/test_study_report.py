@@ -21,7 +21,7 @@ from paraisite.study.report import statements
 from paraisite.study.report.content import make_tables
 from paraisite.study.report.data import read_study
 from paraisite.study.report.hypotheses import hypothesis_table
-from paraisite.study.report.write import readme_table, write_report
+from paraisite.study.report.write import networks_table, write_report
 from paraisite.training.network.run import train
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "publish_results.py"
@@ -196,17 +196,18 @@ def test_a_real_training_fits_the_report(tmp_path: Path) -> None:
     assert main["held_out_standard_deviation"] == pytest.approx(errors["standard_deviation"], rel=1e-4)
 
 
-def test_publishing_fills_the_readme_and_the_results(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_publishing_fills_the_page_and_the_results(make_study: MakeStudy, tmp_path: Path) -> None:
     out = make_study(families=("RWTG15", "FEAFTG15", "RWAF", "median"))
     report = write_report(out).parent
-    readme = tmp_path / "README.md"
-    readme.write_text(
+    page = tmp_path / "docs" / "networks.md"
+    page.parent.mkdir()
+    page.write_text(
         "before\n\n<!-- errors: made by scripts/publish_results.py -->\nold\n<!-- end of errors -->\n\nafter\n"
     )
     command = [sys.executable, str(SCRIPT), str(out), "--repository", str(tmp_path)]
     subprocess.run(command, check=True)
-    text = readme.read_text(encoding="utf-8")
-    assert readme_table(tmp_path / "results") in text
+    text = page.read_text(encoding="utf-8")
+    assert networks_table(tmp_path / "results") in text
     assert text.startswith("before\n")
     assert text.endswith("-->\n\nafter\n")
     assert "old" not in text
@@ -217,7 +218,7 @@ def test_publishing_fills_the_readme_and_the_results(make_study: MakeStudy, tmp_
     for name in made & published:
         # The same report, made in another process.
         assert (tmp_path / "results" / name).read_bytes() == (report / name).read_bytes(), name
-    readme.write_text("no place\n")
+    page.write_text("no place\n")
     failed = subprocess.run(command, check=False, capture_output=True, text=True)
     assert failed.returncode == 1
     assert "errors: made by" in failed.stderr

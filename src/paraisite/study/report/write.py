@@ -51,8 +51,8 @@ def write_report(out: str | Path, folder: str | Path | None = None) -> Path:
     return folder / "index.html"
 
 
-def readme_table(results: str | Path) -> str:
-    """The README's table of errors, from the tables of a published report.
+def networks_table(results: str | Path) -> str:
+    """The table of errors in docs/networks.md, from the tables of a published report.
 
     Args:
         results: Folder of the report.
