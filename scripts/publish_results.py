@@ -14,6 +14,7 @@ from pathlib import Path
 
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import ParaisiteError, RunError
+from paraisite.outputs import MARKER
 from paraisite.study.report.data import read_study
 from paraisite.study.report.write import networks_table, write_report
 
@@ -43,7 +44,8 @@ def publish(out: Path, repository: Path) -> None:
     for old in results.iterdir() if results.is_dir() else ():
         if old.name != COMPARISON:  # scripts/publish_comparison.py's
             shutil.rmtree(old) if old.is_dir() else old.unlink()
-    write_report(out, results)
+    write_report(out, results, force=True)
+    (results / MARKER).unlink()  # what is committed needs no guard
     shutil.copy2(out / "study.json", results / "study.json")
     if sum(path.stat().st_size for path in results.rglob("*") if path.is_file()) > MOST_BYTES:
         for path in (results / "figures").glob("*.svg"):

@@ -16,7 +16,7 @@ import paraisite
 
 PACKAGE = Path(paraisite.__file__).parent
 LAYERS = [
-    {"version", "errors", "elements", "atomic", "threads", "metrics", "processes"},
+    {"version", "errors", "elements", "atomic", "threads", "metrics", "outputs", "processes"},
     {"structures"},
     {"graphs", "datasets"},
     {"features"},

@@ -52,6 +52,12 @@ class RunError(ParaisiteError):
     code = "invalid_run"
 
 
+class OutputError(ParaisiteError):
+    """An output that would overwrite files of the user."""
+
+    code = "output_exists"
+
+
 class FetchError(ParaisiteError):
     """Public data that could not be fetched."""
 

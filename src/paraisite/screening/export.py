@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from paraisite.atomic import write_text_atomic
+from paraisite.outputs import output_folder
 from paraisite.screening.parquet import ParquetPiece
 from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.screening.selection import Selection, stream_rows
@@ -89,6 +90,8 @@ def export_structures(
     folder: str | Path,
     selection: Selection = Selection(),  # noqa: B008 - frozen
     features: str | Path | None = None,
+    *,
+    force: bool = False,
 ) -> pd.DataFrame:
     """Write chosen crystals of a scan as CIF files (P1, all sites), and `structures.csv`, which lists them.
 
@@ -97,6 +100,7 @@ def export_structures(
         folder: Folder to write into.
         selection: Which rows.
         features: A CSV table to join by `material_id`.
+        force: Overwrite what is in the way in a folder that holds other files.
 
     Returns:
         Columns `material_id`, `formula`, `kappa_mean` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
@@ -104,10 +108,16 @@ def export_structures(
         or the code of a reader's error.
 
     Raises:
+        OutputError: The folder holds other files than an export.
         QueryError: As for `select_rows`.
         RunError: As for `select_rows`.
         DataError: As for `select_rows`.
     """
+    with output_folder(folder, "export", force=force) as new:
+        return _export(out, new, selection, features)
+
+
+def _export(out: str | Path, folder: Path, selection: Selection, features: str | Path | None) -> pd.DataFrame:
     chosen = pd.concat([chunk[_COLUMNS] for chunk in stream_rows(out, selection, features)], ignore_index=True)
     rows = chosen.drop_duplicates("source").set_index("source", drop=False).assign(file="", status="", error="")
     taken: set[str] = set()
@@ -120,10 +130,10 @@ def export_structures(
             error = f"{item.source} now holds {item.formula} with {item.n_atoms} atoms; scan the source again."
         else:
             status, error, name = EXPORTED, "", _file_name(str(row["material_id"]), taken)
-            write_text_atomic(Path(folder) / name, str(to_pymatgen(item).to(fmt="cif")))
+            write_text_atomic(folder / name, str(to_pymatgen(item).to(fmt="cif")))
         rows.loc[item.source, ["file", "status", "error"]] = [name, status, error]
     table = rows.reset_index(drop=True)[["material_id", "formula", "kappa_mean", "file", "status", "error", "source"]]
-    write_text_atomic(Path(folder) / STRUCTURES_TABLE, table.to_csv(index=False))
+    write_text_atomic(folder / STRUCTURES_TABLE, table.to_csv(index=False))
     return table
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +10,13 @@ import pandas as pd
 
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import DataError
+from paraisite.outputs import output_folder
 from paraisite.reporting.page import html_page
 from paraisite.screening.analysis import figures, sections, tables
 from paraisite.screening.analysis.correlations import correlate, correlation_matrix
 from paraisite.screening.analysis.crystals import Crystals, join_scans
 from paraisite.screening.analysis.low_kappa import low_kappa_candidates
 
-FOLDERS = ("figures", "tables")
 FLOAT_FORMAT = "%.6g"
 
 
@@ -42,42 +41,48 @@ def analyze(
     outs: str | Path | Sequence[str | Path],
     folder: str | Path | None = None,
     options: AnalysisOptions = AnalysisOptions(),
+    *,
+    force: bool = False,
 ) -> Path:
     """Analyse one scan, or several of the same crystals by different models, such as the steps of a transfer.
 
     It repeats section 3.2 of the study (doi 10.1039/d5cp04401d) on any crystals: mTC is the mean κ over the members, var(pTC)
     their variance. The folder gets `index.html` (needs nothing else), `report.md`, `figures/` (PNG, SVG and CSV) and
-    `tables/` (CSV). An earlier report in it is replaced.
+    `tables/` (CSV). An earlier report in it is replaced as a whole.
 
     Args:
         outs: Folder of a scan, or several of them; the last one is the model whose candidates are listed.
         folder: Where to write; without it `analysis` in the last scan's folder.
         options: Names, further features, and what to compare with.
+        force: Overwrite what is in the way in a folder that holds other files.
 
     Returns:
         Path of `index.html`.
 
     Raises:
         RunError: A folder holds no scan.
+        OutputError: The folder holds other files than an analysis.
         DataError: The scans have no crystal in common, or the table of features cannot be used.
     """
     folders = [outs] if isinstance(outs, str | Path) else list(outs)
     with join_scans(folders, options.labels, options.features) as crystals:
         folder = Path(folder) if folder is not None else crystals.steps[-1].folder / "analysis"
         analysed = _without(crystals, options.compare)
-        made = _make_tables(crystals, analysed, options)
-        if (folder / "report.md").is_file():
-            for name in FOLDERS:
-                shutil.rmtree(folder / name, ignore_errors=True)
-        drawn = _draw(crystals, made, options, folder / "figures")
+        with output_folder(folder, "analyze", force=force) as new:
+            made = _make_tables(crystals, analysed, options)
+            drawn = _draw(crystals, made, options, new / "figures")
+            _write(sections.Content(crystals, made, drawn, options.compare), made, new)
+    return folder / "index.html"
+
+
+def _write(content: sections.Content, made: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write the tables and the pages, whose pictures are drawn already."""
     for name, table in made.items():
         text = table.to_csv(index=name == "correlation_matrix", float_format=FLOAT_FORMAT)
         write_text_atomic(folder / "tables" / f"{name}.csv", text)
-    content = sections.Content(crystals, made, drawn, options.compare)
     markdown = "\n\n".join(block for section in sections.SECTIONS for block in section(content) if block) + "\n"
     write_text_atomic(folder / "report.md", markdown)
     write_text_atomic(folder / "index.html", html_page(markdown, folder, interactive=True))
-    return folder / "index.html"
 
 
 def _without(crystals: Crystals, compare: Sequence[str]) -> Crystals:

@@ -3,51 +3,49 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from paraisite.atomic import write_text_atomic
+from paraisite.outputs import output_folder
 from paraisite.reporting.page import html_page
 from paraisite.study.report.content import make_content
 from paraisite.study.report.data import StudyResults, read_study
 from paraisite.study.report.sections import SECTIONS, error_markdown
 
-FOLDERS = ("figures", "tables", "recipes")
 FLOAT_FORMAT = "%.6g"
 
 
-def write_report(out: str | Path, folder: str | Path | None = None) -> Path:
+def write_report(out: str | Path, folder: str | Path | None = None, *, force: bool = False) -> Path:
     """Write the report of a study, finished or not: what is there is shown, and what is missing is listed.
 
     The folder gets `index.html` (needs nothing else), `report.md`, `figures/` (PNG, SVG and CSV), `tables/` (CSV and JSON)
-    and `recipes/` (TOML). An earlier report in it is replaced.
+    and `recipes/` (TOML). An earlier report in it is replaced as a whole.
 
     Args:
         out: The study's folder.
         folder: Where to write; without it `report` in the study's folder.
+        force: Overwrite what is in the way in a folder that holds other files.
 
     Returns:
         Path of `index.html`.
 
     Raises:
+        OutputError: The folder holds other files than a report.
         RunError: `out` is not the folder of a study, or a file of it is damaged.
     """
     study = read_study(out)
     folder = Path(folder) if folder is not None else study.folder / "report"
-    if (folder / "report.md").is_file():
-        # Figures and tables of jobs that the study no longer has must not stay.
-        for name in FOLDERS:
-            shutil.rmtree(folder / name, ignore_errors=True)
-    content = make_content(study, folder / "figures")
-    for name, table in content.tables.items():
-        _write_table(table, folder / "tables", name)
-    _write_recipes(study, folder / "recipes")
-    blocks = [block for section in SECTIONS for block in section(content) if block]
-    markdown = "\n\n".join(blocks) + "\n"
-    write_text_atomic(folder / "report.md", markdown)
-    write_text_atomic(folder / "index.html", html_page(markdown, folder))
+    with output_folder(folder, "report", force=force) as new:
+        content = make_content(study, new / "figures")
+        for name, table in content.tables.items():
+            _write_table(table, new / "tables", name)
+        _write_recipes(study, new / "recipes")
+        blocks = [block for section in SECTIONS for block in section(content) if block]
+        markdown = "\n\n".join(blocks) + "\n"
+        write_text_atomic(new / "report.md", markdown)
+        write_text_atomic(new / "index.html", html_page(markdown, new))
     return folder / "index.html"
 
 
