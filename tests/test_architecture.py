@@ -17,7 +17,7 @@ LAYERS = [
     {"version", "errors", "elements", "atomic", "threads", "metrics", "processes"},
     {"structures"},
     {"graphs", "datasets"},
-    {"descriptors"},
+    {"descriptors", "applicability"},
     {"models"},
     {"uncertainty"},
     {"training", "prediction", "fetch"},

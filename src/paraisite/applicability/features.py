@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paraisite.applicability.components import COVALENT_REACH, IONIC_REACH
 from paraisite.applicability.elements import ElementTable, element_table
 from paraisite.elements import ELEMENTS
 from paraisite.graphs.store import GraphStore
@@ -14,8 +15,6 @@ from paraisite.graphs.store import GraphStore
 Mean = Callable[[np.ndarray], np.ndarray]
 BOND_DECAY = 6
 """A neighbour counts as a bond by the weight exp(1 − (distance / nearest)^6), so that no bond ends at a threshold."""
-BONDED = 1.2
-"""Neighbours closer than this many sums of covalent radii are counted in the screen for molecules."""
 FAR_ANGSTROM = 5.0
 """Distance that counts as the nearest of an atom without a neighbour in its graph."""
 
@@ -30,7 +29,7 @@ class Features:
             by `COLUMNS`, [n_graphs, n_columns].
         log_length: Mean logarithm of the bond lengths in Å, [n_graphs].
         formers: Share of the atoms that are molecule formers, [n_graphs].
-        bonds_per_atom: Mean number of neighbours within `BONDED` sums of the covalent radii, [n_graphs].
+        bonds_per_atom: Mean number of bonds of an atom by the reach of `components.py`, [n_graphs].
     """
 
     fraction: np.ndarray
@@ -61,6 +60,8 @@ def find_features(store: GraphStore) -> Features:
     coordination = np.bincount(to, bond, len(element))
     share = bond / coordination[to] * weight[to]
     radii = table.radius[element[to]] + table.radius[element[of]]
+    former = table.molecule_former[element]
+    reach = np.where(former[to] & former[of], COVALENT_REACH, IONIC_REACH)
     lonely = coordination == 0
 
     def nodes(values: np.ndarray) -> np.ndarray:
@@ -83,8 +84,8 @@ def find_features(store: GraphStore) -> Features:
         fraction,
         columns,
         mean_length + nodes(np.where(lonely, np.log(FAR_ANGSTROM), 0.0)),
-        nodes(table.molecule_former[element].astype(float)),
-        np.bincount(graph[to], weight[to] * store.edge_count * (length < BONDED * radii), n),
+        nodes(former.astype(float)),
+        np.bincount(graph[to], weight[to] * store.edge_count * (length < reach * radii), n),
     )
 
 

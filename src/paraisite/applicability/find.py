@@ -45,11 +45,11 @@ def find_concerns(crystal: Crystal) -> tuple[Concern, ...]:
     if len(built.kept) == 0:
         gap = float(vacuum.empty_layers([crystal])[0])
         return (vacuum.vacuum_concern(crystal, gap),) if gap > vacuum.EDGE_GAP_ANGSTROM else ()
-    return find_all_concerns([crystal], built.store, np.array([count_primitive_atoms(crystal)]))[0]
+    return find_all_concerns([crystal], built.store, np.array([count_primitive_atoms(crystal)]), [crystal.formula])[0]
 
 
 def find_all_concerns(
-    crystals: Sequence[Crystal], store: GraphStore, primitive_atoms: np.ndarray
+    crystals: Sequence[Crystal], store: GraphStore, primitive_atoms: np.ndarray, formulas: Sequence[str]
 ) -> list[tuple[Concern, ...]]:
     """Find the concerns of many crystals; see `find_concerns`.
 
@@ -57,6 +57,7 @@ def find_all_concerns(
         crystals: Checked crystals.
         store: Their graphs.
         primitive_atoms: Atoms of their primitive cells, [n_crystals] int64.
+        formulas: Their reduced formulas.
     """
     if not crystals:
         return []
@@ -69,7 +70,7 @@ def find_all_concerns(
     volume_off = np.abs(ratio) > volume_model().edge
     return [
         _concerns(crystal, float(gaps[row]), float(noble[row]), float(features.formers[row]) if suspect[row] else 0.0, float(ratio[row]) * volume_off[row],
-                  int(primitive_atoms[row]))
+                  int(primitive_atoms[row]), formulas[row])
         for row, crystal in enumerate(crystals)
     ]  # fmt: skip
 
@@ -85,7 +86,7 @@ def _empty_layers(crystals: Sequence[Crystal], ratio: np.ndarray) -> np.ndarray:
 
 
 def _concerns(
-    crystal: Crystal, gap: float, noble: float, formers: float, log_ratio: float, primitive_atoms: int
+    crystal: Crystal, gap: float, noble: float, formers: float, log_ratio: float, primitive_atoms: int, formula: str
 ) -> tuple[Concern, ...]:
     """Concerns of one crystal from its screens; `log_ratio` is 0 where the volume is as expected, `formers` where it is no suspect."""
     found: list[Concern | None] = []
@@ -95,7 +96,7 @@ def _concerns(
     if noble > 0:
         found.append(noble_gas_concern(noble))
     molecular = molecular_concern(crystal, formers) if formers and not in_vacuum and noble < 1 else None
-    found += [molecular, metal_concern(crystal.formula)]
+    found += [molecular, metal_concern(formula)]
     if log_ratio and not in_vacuum and molecular is None and noble == 0:  # those explain an unusual volume
         found.append(volume_concern(log_ratio))
     found.append(reduction_concern(crystal, primitive_atoms))

@@ -92,6 +92,8 @@ def show_predictions(table: pd.DataFrame, console: Console) -> None:
         note = row["error"] or row.get("note") or ""
         if note:
             notes.append(f"  {row['material_id']}: {note}")
+        if tells_domain and row["domain_reason"]:
+            notes.append(f"  {row['material_id']}: {row['domain']}: {row['domain_reason']}")
         domain = [row["domain"] or ""] if tells_domain else []
         cells = [row["material_id"], row["formula"], str(row["n_atoms"] or ""), *values, *domain, row["status"]]
         view.add_row(*(cell.replace("[", "\\[") for cell in cells))

@@ -66,7 +66,8 @@ class Predictor:
 
     def outputs(self, chunk: Prepared) -> tuple[np.ndarray, Judgement]:
         """Predict and judge a chunk's graphs; see `paraisite.prediction.backends.Backend.outputs`."""
-        return self.backend.outputs(chunk)
+        kappa, judgement = self.backend.outputs(chunk)
+        return kappa, judgement.with_concerns(chunk.concerns)
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
