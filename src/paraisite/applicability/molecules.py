@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paraisite.applicability.components import component_dimensions
+from paraisite.applicability.components import is_molecular
 from paraisite.applicability.concern import Concern
 from paraisite.structures.crystal import Crystal
 
@@ -25,14 +25,14 @@ def noble_gas_concern(share: float) -> Concern:
 
 
 def molecular_concern(crystal: Crystal, formers: float) -> Concern | None:
-    """Say that a crystal is built of molecules, if it is; takes milliseconds, so that it is meant for suspects.
+    """Say that a crystal is built of molecules, if it is.
 
     Args:
         crystal: A checked crystal.
         formers: Share of its atoms that are molecule formers; with metals too, the molecules may be ions such as hydrated
             ones, which hold together more firmly.
     """
-    if component_dimensions(crystal) != [0]:
+    if not is_molecular(crystal):
         return None
     return Concern(
         "molecular",

@@ -27,8 +27,7 @@ def reduction_concern(crystal: Crystal, primitive_atoms: int) -> Concern | None:
     counts = Counter(crystal.numbers.tolist())
     if primitive_atoms == crystal.n_atoms // gcd(*counts.values()) or crystal.n_atoms > MAX_ATOMS:
         return None
-    rarest = min(counts, key=lambda number: counts[number])
-    if not _may_repeat(crystal.fractional[crystal.numbers == rarest], crystal, crystal.n_atoms // primitive_atoms):
+    if not _may_repeat(crystal, sorted(counts, key=lambda number: counts[number]), crystal.n_atoms // primitive_atoms):
         return None
     loose = count_primitive_atoms(crystal, LOOSE_TOLERANCE_ANGSTROM)
     if loose >= primitive_atoms:
@@ -41,16 +40,22 @@ def reduction_concern(crystal: Crystal, primitive_atoms: int) -> Concern | None:
     )
 
 
-def _may_repeat(atoms: np.ndarray, crystal: Crystal, copies: int) -> bool:
-    """Whether more translations than the primitive cell's map the first two of some atoms onto others of them.
+def _may_repeat(crystal: Crystal, species: list[int], copies: int) -> bool:
+    """Whether more translations than the primitive cell's map the first two atoms of each species onto others of it.
 
     Args:
-        atoms: Fractional coordinates of the rarest species, [n, 3].
-        crystal: Their crystal.
+        crystal: A crystal.
+        species: Its atomic numbers, the rarest first.
         copies: Primitive cells in the cell.
     """
-    translations = atoms[1:] - atoms[0]
-    difference = (atoms[:2] + translations[:, None])[:, :, None] - atoms
-    difference -= np.rint(difference)
-    squared = ((difference @ crystal.cell) ** 2).sum(axis=3).min(axis=2)
-    return int((squared < LOOSE_TOLERANCE_ANGSTROM**2).all(axis=1).sum()) + 1 > copies
+    rarest = crystal.fractional[crystal.numbers == species[0]]
+    translations = rarest[1:] - rarest[0]
+    for number in species:
+        atoms = crystal.fractional[crystal.numbers == number]
+        difference = (atoms[:2] + translations[:, None])[:, :, None] - atoms
+        difference -= np.rint(difference)
+        squared = ((difference @ crystal.cell) ** 2).sum(axis=3).min(axis=2)
+        translations = translations[(squared < LOOSE_TOLERANCE_ANGSTROM**2).all(axis=1)]
+        if len(translations) + 1 <= copies:
+            return False
+    return True

@@ -41,11 +41,12 @@ class Judgement:
         nothing = np.full(n, np.nan)
         return cls(nothing, nothing, [""] * n, nothing, [""] * n)
 
-    def with_concerns(self, concerns: Sequence[tuple[Concern, ...]]) -> Judgement:
+    def with_concerns(self, concerns: Sequence[tuple[Concern, ...]], caution: str = "") -> Judgement:
         """Join what is doubtful of each crystal whatever the model: the worse domain, and the concerns first in the reason.
 
         Args:
             concerns: Concerns of each crystal, [n].
+            caution: What the model says of all its predictions; last in every reason.
         """
         domain, reasons = list(self.domain), list(self.domain_reason)
         for row, found in enumerate(concerns):
@@ -53,6 +54,8 @@ class Judgement:
                 levels = [concern.severity for concern in found]
                 domain[row] = max([*levels, domain[row] or LEVELS[0]], key=LEVELS.index)
                 reasons[row] = "; ".join([*(concern.sentence for concern in found), *filter(None, [reasons[row]])])
+        if caution:
+            reasons = ["; ".join(filter(None, [reason, caution])) for reason in reasons]
         return replace(self, domain=domain, domain_reason=reasons)
 
 
