@@ -1,5 +1,6 @@
 """Bonded components of a crystal and their dimensionality, by rank determination (Larsen et al., doi
-10.1103/PhysRevMaterials.3.034003), as ASE keeps it."""
+10.1103/PhysRevMaterials.3.034003), as ASE keeps it.
+"""
 
 from __future__ import annotations
 
@@ -59,9 +60,9 @@ def _bonds(crystal: Crystal) -> list[tuple[int, int, Offset]]:
     table = element_table()
     element = EMBEDDING_INDEX[crystal.numbers]
     radius, former = table.radius[element], table.molecule_former[element]
-    first, second, shift, distance = NeighborList(cutoff=2 * float(radius.max()) * IONIC_REACH, full_list=False).compute(
-        points=crystal.positions, box=crystal.cell, periodic=True, quantities="ijSd"
-    )
+    first, second, shift, distance = NeighborList(
+        cutoff=2 * float(radius.max()) * IONIC_REACH, full_list=False
+    ).compute(points=crystal.positions, box=crystal.cell, periodic=True, quantities="ijSd")
     reach = np.where(former[first] & former[second], COVALENT_REACH, IONIC_REACH)
     bonded = distance < reach * (radius[first] + radius[second])
     offsets = [(int(i), int(j), int(k)) for i, j, k in shift[bonded].tolist()]

@@ -90,7 +90,13 @@ def find_features(store: GraphStore) -> Features:
 
 
 def _bond_columns(
-    bonds: Mean, nodes: Mean, table: ElementTable, to: np.ndarray, of: np.ndarray, radii: np.ndarray, coordination: np.ndarray
+    bonds: Mean,
+    nodes: Mean,
+    table: ElementTable,
+    to: np.ndarray,
+    of: np.ndarray,
+    radii: np.ndarray,
+    coordination: np.ndarray,
 ) -> list[np.ndarray]:
     difference = np.abs(table.electronegativity[to] - table.electronegativity[of])
     log_coordination = nodes(np.log(coordination))

@@ -15,7 +15,32 @@ from functools import lru_cache
 from paraisite.applicability.concern import Concern
 
 State = tuple[float, float]
-NONMETALS = frozenset("H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Sb Te I Xe".split())
+NONMETALS = frozenset(
+    [
+        "H",
+        "He",
+        "B",
+        "C",
+        "N",
+        "O",
+        "F",
+        "Ne",
+        "Si",
+        "P",
+        "S",
+        "Cl",
+        "Ar",
+        "Ge",
+        "As",
+        "Se",
+        "Br",
+        "Kr",
+        "Sb",
+        "Te",
+        "I",
+        "Xe",
+    ]
+)
 INSULATING_ELEMENTS = NONMETALS - {"As", "Sb"}
 HALOGENS = ("F", "Cl", "Br", "I")
 RARE_EARTHS = ("Sc", "Y", "La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu")
@@ -57,7 +82,7 @@ BESIDE_OTHERS = MAIN_GROUP | _states(
 )
 ANIONS = _states(
     "F -1,Cl -1,Br -1,I -1:-0.33,O -2,S -2:-0.4,Se -2:-0.4,Te -2:-0.6,N -3 -1:-0.33,P -3:-0.33,As -3:-0.67,Sb -3:-1,Bi -3,"
-    "C -4 -1,Si -4:-1,Ge -4:-1,Sn -4,Pb -4,B -3:-0.2,H -1"
+    "C -4 -1,Si -4:-1,Ge -4:-1,Sn -4,Pb -4,B -0.4:-0.1,H -1"
 )
 """Charges of anions; above the full shell, as far as their bonds to each other go in known semiconductors."""
 SUPEROXIDE: State = (-1.0, -0.5)
@@ -133,7 +158,9 @@ def _is_zintl(counts: dict[str, float]) -> bool:
         return len(counts) == 2 and counts["Au"] == 1 and counts.keys() & {"Cs", "Rb"} != set()
     given = sum(n * (1 if GROUP[s] == 1 else 2) for s, n in counts.items() if s in electropositive)
     given += sum(n * _valence(s) for s, n in others.items() if GROUP[s] in {12, 13} and s not in {"Zn", "Cd", "Hg"})
-    given += sum(2 * n for s, n in others.items() if GROUP[s] == 12) + sum(n for s, n in others.items() if s in {"Cu", "Ag"})
+    given += sum(2 * n for s, n in others.items() if GROUP[s] == 12) + sum(
+        n for s, n in others.items() if s in {"Cu", "Ag"}
+    )
     taken = sum(n * filled.get(s, 0) for s, n in others.items())
     known = all(s in filled or GROUP[s] in {12, 13} or s in {"Cu", "Ag"} for s in others)
     return known and taken > 0 and given == taken

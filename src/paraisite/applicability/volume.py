@@ -1,7 +1,7 @@
-"""Volumes far from what relaxed crystals of these elements and this structure have: not relaxed, or stretched by a wrong unit.
+"""Volumes far from those of relaxed crystals of these elements and bonds: not relaxed, or stretched by a wrong unit.
 
-The expected ln volume is linear in the features of `features.py` and in how loosely the bonds fill space, V / length³. None of
-them but the volume changes when all lengths do, so a stretched crystal stands out by its whole change of volume.
+The expected ln volume is linear in the features of `features.py` and in how loosely the bonds fill space, V / length³. None
+of them changes when all lengths do, so a stretched crystal stands out by its whole change of volume.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ import numpy as np
 from paraisite.applicability.concern import Concern
 from paraisite.applicability.features import COLUMNS, Features
 
-GEOMETRY_COLUMNS = ("ln volume over cubed bond length", "its square", "its product with the electronegativity difference")
+GEOMETRY_COLUMNS = (
+    "ln volume over cubed bond length",
+    "its square",
+    "its product with the electronegativity difference",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class VolumeModel:
 
     Attributes:
         weights: One weight a column of `volume_columns`, [n_columns].
-        edge: Largest |ln volume / expected| of 99.5 % of the crystals held out of the fit.
+        edge: Largest |ln volume / expected| of 99.25 % of the crystals held out of the fit.
         outside: The same of 99.9 %.
     """
 
@@ -50,7 +54,7 @@ def volume_model() -> VolumeModel:
 
 
 def log_volume_ratios(features: Features, volume_per_atom: np.ndarray) -> np.ndarray:
-    """ln of volume over expected volume of each crystal, [n_graphs]."""
+    """Logarithm of volume over expected volume of each crystal, [n_graphs]."""
     return np.asarray(np.log(volume_per_atom) - volume_columns(features, volume_per_atom) @ volume_model().weights)
 
 
