@@ -1,5 +1,6 @@
-"""Bonded components of a crystal and their dimensionality, by rank determination (Larsen et al., doi
-10.1103/PhysRevMaterials.3.034003), as ASE keeps it.
+"""Bonded components of a crystal and their dimensionality.
+
+The dimensionality is by rank determination (Larsen et al., doi 10.1103/PhysRevMaterials.3.034003), as ASE keeps it.
 """
 
 from __future__ import annotations

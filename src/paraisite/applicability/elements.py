@@ -14,11 +14,11 @@ from paraisite.elements import ELEMENTS, PAULING_ELECTRONEGATIVITY
 VAN_DER_WAALS_EXCESS_ANGSTROM = 0.8
 """Van der Waals radius minus covalent radius in Å, nearly the same for all elements (Pauling, The Nature of the Chemical
 Bond, 3rd ed., 1960, section 7-12)."""
-MOLECULE_FORMERS = frozenset(
-    ["H", "He", "B", "C", "N", "O", "F", "Ne", "Si", "P", "S", "Cl", "Ar", "As", "Se", "Br", "Kr", "I", "Xe"]
-)
+MOLECULE_FORMERS = frozenset((
+    "H", "He", "B", "C", "N", "O", "F", "Ne", "Si", "P", "S", "Cl", "Ar", "As", "Se", "Br", "Kr", "I", "Xe",
+))  # fmt: skip
 """Elements of which most atoms of a molecular crystal are."""
-NOBLE_GASES = frozenset(["He", "Ne", "Ar", "Kr", "Xe"])
+NOBLE_GASES = frozenset(("He", "Ne", "Ar", "Kr", "Xe"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from paraisite.applicability.components import COVALENT_REACH, IONIC_REACH
-from paraisite.applicability.elements import ElementTable, element_table
+from paraisite.applicability.elements import element_table
 from paraisite.elements import ELEMENTS
 from paraisite.graphs.store import GraphStore
 
-Mean = Callable[[np.ndarray], np.ndarray]
 BOND_DECAY = 6
 """A neighbour counts as a bond by the weight exp(1 − (distance / nearest)^6), so that no bond ends at a threshold."""
 FAR_ANGSTROM = 5.0
@@ -70,13 +68,20 @@ def find_features(store: GraphStore) -> Features:
     def bonds(values: np.ndarray) -> np.ndarray:
         return np.bincount(graph[to], share * values, n)
 
+    difference = np.abs(table.electronegativity[element[to]] - table.electronegativity[element[of]])
+    log_coordination = nodes(np.log(np.where(lonely, 1.0, coordination)))
     log_length = np.log(length)
     mean_length = bonds(log_length)
     fraction = _by_element(graph, element, weight, n)
     columns = np.column_stack([
         fraction,
         _by_element(graph[of], element[of], share, n),
-        *_bond_columns(bonds, nodes, table, element[to], element[of], radii, np.where(lonely, 1.0, coordination)),
+        bonds(difference),
+        bonds(difference**2),
+        log_coordination,
+        log_coordination**2,
+        bonds(np.log(radii)),
+        bonds((element[to] == element[of]).astype(float)),
         np.sqrt(np.maximum(bonds(log_length**2) - mean_length**2, 0.0)),
         np.ones(n),
     ])  # fmt: skip
@@ -87,27 +92,6 @@ def find_features(store: GraphStore) -> Features:
         nodes(former.astype(float)),
         np.bincount(graph[to], weight[to] * store.edge_count * (length < reach * radii), n),
     )
-
-
-def _bond_columns(
-    bonds: Mean,
-    nodes: Mean,
-    table: ElementTable,
-    to: np.ndarray,
-    of: np.ndarray,
-    radii: np.ndarray,
-    coordination: np.ndarray,
-) -> list[np.ndarray]:
-    difference = np.abs(table.electronegativity[to] - table.electronegativity[of])
-    log_coordination = nodes(np.log(coordination))
-    return [
-        bonds(difference),
-        bonds(difference**2),
-        log_coordination,
-        log_coordination**2,
-        bonds(np.log(radii)),
-        bonds((to == of).astype(float)),
-    ]
 
 
 def _by_element(graph: np.ndarray, element: np.ndarray, weight: np.ndarray, n: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -67,12 +68,27 @@ def find_all_concerns(
     gaps = _empty_layers(crystals, ratio)
     noble = features.fraction[:, [ELEMENTS.index(symbol) for symbol in sorted(NOBLE_GASES)]].sum(axis=1)
     suspect = (features.formers >= MIN_FORMERS) & (features.bonds_per_atom <= MAX_BONDS_PER_ATOM)
-    volume_off = np.abs(ratio) > volume_model().edge
-    return [
-        _concerns(crystal, float(gaps[row]), float(noble[row]), float(features.formers[row]) if suspect[row] else 0.0, float(ratio[row]) * volume_off[row],
-                  int(primitive_atoms[row]), formulas[row])
-        for row, crystal in enumerate(crystals)
-    ]  # fmt: skip
+    log_ratio = np.where(np.abs(ratio) > volume_model().edge, ratio, 0.0)
+    formers = np.where(suspect, features.formers, 0.0)
+    screens = zip(gaps.tolist(), noble.tolist(), formers.tolist(), log_ratio.tolist(), strict=True)
+    rows = zip(crystals, formulas, primitive_atoms.tolist(), map(_Screens._make, screens), strict=True)
+    return [_concerns(*row) for row in rows]
+
+
+class _Screens(NamedTuple):
+    """What the screens of one crystal give.
+
+    Attributes:
+        gap: Widest empty layer in Å.
+        noble: Share of noble-gas atoms.
+        formers: Share of molecule formers where the crystal may be molecular, else 0.
+        log_ratio: Logarithm of volume over expected volume where that is unusual, else 0.
+    """
+
+    gap: float
+    noble: float
+    formers: float
+    log_ratio: float
 
 
 def _empty_layers(crystals: Sequence[Crystal], ratio: np.ndarray) -> np.ndarray:
@@ -85,20 +101,20 @@ def _empty_layers(crystals: Sequence[Crystal], ratio: np.ndarray) -> np.ndarray:
     return gaps
 
 
-def _concerns(
-    crystal: Crystal, gap: float, noble: float, formers: float, log_ratio: float, primitive_atoms: int, formula: str
-) -> tuple[Concern, ...]:
-    """Concerns of one crystal from its screens; `log_ratio` is 0 where the volume is as expected, `formers` where it is no suspect."""
+def _concerns(crystal: Crystal, formula: str, primitive_atoms: int, screens: _Screens) -> tuple[Concern, ...]:
     found: list[Concern | None] = []
-    in_vacuum = gap > vacuum.EDGE_GAP_ANGSTROM
+    in_vacuum = screens.gap > vacuum.EDGE_GAP_ANGSTROM
     if in_vacuum:
-        found.append(vacuum.vacuum_concern(crystal, gap))
-    if noble > 0:
-        found.append(noble_gas_concern(noble))
-    molecular = molecular_concern(crystal, formers) if formers and not in_vacuum and noble < 1 else None
+        found.append(vacuum.vacuum_concern(crystal, screens.gap))
+    if screens.noble > 0:
+        found.append(noble_gas_concern(screens.noble))
+    molecular = None
+    if screens.formers > 0 and not in_vacuum and screens.noble < 1:
+        molecular = molecular_concern(crystal, screens.formers)
     found += [molecular, metal_concern(formula)]
-    if log_ratio and not in_vacuum and molecular is None and noble == 0:  # those explain an unusual volume
-        found.append(volume_concern(log_ratio))
+    explained = in_vacuum or molecular is not None or screens.noble > 0
+    if screens.log_ratio and not explained:
+        found.append(volume_concern(screens.log_ratio))
     found.append(reduction_concern(crystal, primitive_atoms))
     concerns = [concern for concern in found if concern is not None]
     return tuple(sorted(concerns, key=lambda concern: concern.severity == "edge"))

@@ -1,7 +1,7 @@
-"""Metals by their composition: no balance of charges, and none of the electron counts that open a gap without one.
+"""Metals by composition: no balance of charges, and none of the electron counts that open a gap without one.
 
-Charges: each element has the oxidation states that semiconductors and insulators show of it; a d shell that is partly filled
-counts as insulating beside oxygen and halogens in the first row (Mott insulators), and otherwise only in the counts that a ligand
+Charges: each element has the oxidation states that semiconductors and insulators show of it. A partly filled d shell counts
+as insulating beside oxygen and halogens in the first row (Mott insulators), and otherwise only in the counts that a ligand
 field fills (d6, square planar d8, d2 in trigonal prisms, d3 chains). Anions may bond to each other (8 − N and Zintl rules).
 Electron counts: 8 or 18 of half-Heusler crystals, 24 of Heusler crystals, 14 a transition metal with group 13 and 14 (Nowotny
 chimney-ladder phases, RuAl2), 17 of FeGa3; an average of 4 an atom of main-group elements.
@@ -15,32 +15,9 @@ from functools import lru_cache
 from paraisite.applicability.concern import Concern
 
 State = tuple[float, float]
-NONMETALS = frozenset(
-    [
-        "H",
-        "He",
-        "B",
-        "C",
-        "N",
-        "O",
-        "F",
-        "Ne",
-        "Si",
-        "P",
-        "S",
-        "Cl",
-        "Ar",
-        "Ge",
-        "As",
-        "Se",
-        "Br",
-        "Kr",
-        "Sb",
-        "Te",
-        "I",
-        "Xe",
-    ]
-)
+NONMETALS = frozenset((
+    "H", "He", "B", "C", "N", "O", "F", "Ne", "Si", "P", "S", "Cl", "Ar", "Ge", "As", "Se", "Br", "Kr", "Sb", "Te", "I", "Xe",
+))  # fmt: skip
 INSULATING_ELEMENTS = NONMETALS - {"As", "Sb"}
 HALOGENS = ("F", "Cl", "Br", "I")
 RARE_EARTHS = ("Sc", "Y", "La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu")
@@ -70,8 +47,8 @@ MAIN_GROUP = _states(
     "Ac 3,Th 4,Pa 5 4,U 4 5 6,Np 4 5 6,Pu 3 4,Zn 2,Cd 2,Hg 1 2,H 1"
 )
 BESIDE_OXYGEN_AND_HALOGENS = MAIN_GROUP | _states(
-    "Ti 4,Zr 4,Hf 4,V 5 4 3,Nb 5,Ta 5,Cr 2 3 6,Mo 6,W 6,Mn 2:4 7 6,Tc 7,Re 7,Fe 2:3 6,Ru 3 8 5,Os 8 5,Co 2:3,Rh 3,Ir 3 5,Ni 2,"
-    "Pd 2 4,Pt 2:4,Cu 1:2,Ag 1,Au 1:3"
+    "Ti 4,Zr 4,Hf 4,V 5 4 3,Nb 5,Ta 5,Cr 2 3 6,Mo 6,W 6,Mn 2:4 7 6,Tc 7,Re 7,Fe 2:3 6,Ru 3 8 5,Os 8 5,Co 2:3,Rh 3,Ir 3 5,"
+    "Ni 2,Pd 2 4,Pt 2:4,Cu 1:2,Ag 1,Au 1:3"
 )
 BESIDE_HALOGENS_ALONE = BESIDE_OXYGEN_AND_HALOGENS | _states(
     "Ti 2 3 4,Zr 3 4,Hf 4 3,V 2 3 4 5,Nb 2:5,Ta 2:5,Mo 2:6,W 2:6,Re 3:7,Tc 4:6,Ru 3:5,Os 4:6,Ir 3:6,Rh 3:6,Ag 1:3"

@@ -6,6 +6,7 @@ Layers of a bulk van der Waals crystal touch, so the gap tells them from a monol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
@@ -18,9 +19,7 @@ from paraisite.structures.crystal import Crystal
 EDGE_GAP_ANGSTROM, OUTSIDE_GAP_ANGSTROM = 1.0, 2.0
 """Empty layers of a relaxed bulk crystal are thinner than 1 Å (docs/applicability.md); no bulk crystal has one of 2 Å."""
 PLANES = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
-OBLIQUE_PLANES = tuple(
-    (h, k, l) for h in (0, 1) for k in (-1, 0, 1) for l in (-1, 0, 1) if abs(h) + abs(k) + abs(l) > 1
-)
+OBLIQUE_PLANES = tuple(plane for plane in product((0, 1), (-1, 0, 1), (-1, 0, 1)) if np.abs(plane).sum() > 1)
 """Lattice planes other than the faces of the cell, searched where the volume is suspiciously large."""
 NAMES = {0: "molecules, clusters or atoms", 1: "chains", 2: "a layer or slab", 3: "a slab"}
 
