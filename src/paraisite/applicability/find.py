@@ -93,8 +93,8 @@ class _Screens(NamedTuple):
 
 def _empty_layers(crystals: Sequence[Crystal], ratio: np.ndarray) -> np.ndarray:
     gaps = vacuum.empty_layers(crystals)
-    loose = np.flatnonzero((ratio > OBLIQUE_LOG_RATIO) & (gaps <= vacuum.OUTSIDE_GAP_ANGSTROM))
-    if len(loose):
+    loose = np.flatnonzero((ratio > OBLIQUE_LOG_RATIO) & (gaps <= vacuum.OUTSIDE_GAP_ANGSTROM)).tolist()
+    if loose:
         gaps[loose] = np.maximum(
             gaps[loose], vacuum.empty_layers([crystals[row] for row in loose], vacuum.OBLIQUE_PLANES)
         )
