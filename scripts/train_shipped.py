@@ -38,6 +38,7 @@ LICENCES = [
 CARDS: dict[str, dict[str, Any]] = {
     "FEAF": {
         "description": "formation energies → AFLOW AGL: the start of a fine-tuning, not a predictor of first-principles κ",
+        "caution": "this model imitates AFLOW's quasi-harmonic AGL values, which lie far from first-principles κ",
         "intended_domain": "start of a fine-tuning; its own κ imitates AFLOW's quasi-harmonic Debye-Grüneisen values",
         "training_data": LICENCES[:2],
     },

@@ -19,7 +19,7 @@ LAYERS = [
     {"version", "errors", "elements", "atomic", "threads", "metrics", "outputs", "processes"},
     {"structures"},
     {"graphs", "datasets"},
-    {"features"},
+    {"features", "applicability"},
     {"models"},
     {"uncertainty"},
     {"training", "prediction", "fetch"},

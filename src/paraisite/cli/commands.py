@@ -99,7 +99,7 @@ def predict(
                 _warn(table)
     total = sum(counts.values())
     if not quiet and shown:
-        show_predictions(pd.concat(shown, ignore_index=True), console)
+        show_predictions(pd.concat(shown, ignore_index=True), console, predictor.caution)
     predicted = counts.get("ok", 0) + counts.get("bondless_atoms", 0)
     others = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
     Console(stderr=True).print(f"{total} structures: {counts.get('ok', 0)} ok" + (f", {others}" if others else ""))

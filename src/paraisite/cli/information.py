@@ -39,7 +39,7 @@ def describe_model(name: str, console: Console, *, as_json: bool) -> None:
         console.print_json(json.dumps(card))
         return
     console.print(f"{card.get('name', folder.name)} (in {folder})")
-    for key in ("description", "intended_domain", "not_for", "licence"):
+    for key in ("description", "caution", "intended_domain", "not_for", "licence"):
         if key in card:
             console.print(f"{key.replace('_', ' ')}: {card[key]}")
     for item in card.get("training_data", []):

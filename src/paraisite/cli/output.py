@@ -67,10 +67,11 @@ class TableWriter:
             self._n_rows += len(table)
 
 
-def show_predictions(table: pd.DataFrame, console: Console) -> None:
+def show_predictions(table: pd.DataFrame, console: Console, caution: str = "") -> None:
     """Show predictions: identifier, formula, atoms, mean, standard deviation, median, 90 % interval, domain, and status.
 
-    Without a calibrated interval the 5–95 % range of the members stands in its place, and without a domain nothing.
+    Without a calibrated interval the 5–95 % range of the members stands in its place, and without a domain nothing. Why a
+    crystal is not inside the domain is printed beneath, and what the model says of all its predictions once.
     """
     view = Table(title="κ at 300 K in W/(m K)", title_justify="left", box=None, header_style="bold", pad_edge=False)
     view.collapse_padding = True
@@ -92,12 +93,17 @@ def show_predictions(table: pd.DataFrame, console: Console) -> None:
         note = row["error"] or row.get("note") or ""
         if note:
             notes.append(f"  {row['material_id']}: {note}")
+        reason = (row.get("domain_reason") or "").removesuffix(caution).removesuffix("; ")
+        if reason:
+            notes.append(f"  {row['material_id']}: {row['domain']}: {reason}")
         domain = [row["domain"] or ""] if tells_domain else []
         cells = [row["material_id"], row["formula"], str(row["n_atoms"] or ""), *values, *domain, row["status"]]
         view.add_row(*(cell.replace("[", "\\[") for cell in cells))
     console.print(view)
     for line in notes:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if caution:
+        console.print(f"All predictions: {caution}.", markup=False, highlight=False, soft_wrap=True)
     if len(table) > SHOWN_ROWS:
         console.print(f"… and {len(table) - SHOWN_ROWS} more rows; --csv FILE or --json FILE keeps them all.")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from paraisite.errors import StructureError
-from paraisite.models.files import find_model
+from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.backends import load_backend
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
@@ -38,6 +38,7 @@ class Predictor:
     Attributes:
         backend: The loaded model; see `paraisite.prediction.backends`.
         settings: Graph settings that it was trained with.
+        caution: What the model says of all its predictions, last in every `domain_reason`; mostly empty.
     """
 
     def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None) -> None:
@@ -51,7 +52,9 @@ class Predictor:
         Raises:
             ModelFileError: There is no such model, or it is damaged.
         """
-        self.backend = load_backend(find_model(model), device, threads)
+        folder = find_model(model)
+        self.backend = load_backend(folder, device, threads)
+        self.caution = str(read_card(folder).get("caution", ""))
         self.settings = self.backend.settings
 
     @property
@@ -66,7 +69,8 @@ class Predictor:
 
     def outputs(self, chunk: Prepared) -> tuple[np.ndarray, Judgement]:
         """Predict and judge a chunk's graphs; see `paraisite.prediction.backends.Backend.outputs`."""
-        return self.backend.outputs(chunk)
+        kappa, judgement = self.backend.outputs(chunk)
+        return kappa, judgement.with_concerns(chunk.concerns, self.caution)
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""

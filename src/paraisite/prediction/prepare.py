@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from paraisite.applicability import Concern, find_all_concerns
 from paraisite.graphs.build import build_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
@@ -53,6 +54,7 @@ class Prepared:
         store: Their graphs.
         volume_per_atom: Volumes of their cells over their atoms in Å³, [n_graphs] float64.
         primitive_atoms: Atoms of their primitive cells, [n_graphs] int64.
+        concerns: Why κ may not hold for each, whatever the model, [n_graphs].
     """
 
     rows: Rows
@@ -60,6 +62,7 @@ class Prepared:
     store: GraphStore
     volume_per_atom: np.ndarray
     primitive_atoms: np.ndarray
+    concerns: list[tuple[Concern, ...]]
 
 
 def prepare_paths(paths: Iterable[str | Path], settings: GraphSettings) -> Iterator[Prepared]:
@@ -99,4 +102,6 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
     kept = [crystals[index] for index in built.kept]
     volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in kept])
     primitive_atoms = np.array([count_primitive_atoms(crystal) for crystal in kept], dtype=np.int64)
-    return Prepared(rows, predicted, built.store, volume_per_atom, primitive_atoms)
+    formulas = [rows.formula[row] for row in predicted]
+    concerns = find_all_concerns(kept, built.store, primitive_atoms, formulas)
+    return Prepared(rows, predicted, built.store, volume_per_atom, primitive_atoms, concerns)

@@ -32,18 +32,20 @@ class Symmetry:
         return len(gemmi.SpaceGroup(self.space_group).operations().sym_ops)
 
 
-def symmetry_dataset(crystal: Crystal) -> spglib.SpglibDataset | None:
+def symmetry_dataset(
+    crystal: Crystal, tolerance_angstrom: float = SYMMETRY_TOLERANCE_ANGSTROM
+) -> spglib.SpglibDataset | None:
     """What spglib finds out about a crystal; None where it gives up."""
     cell = (crystal.cell.tolist(), crystal.fractional.tolist(), crystal.numbers.tolist())
     try:
-        return spglib.get_symmetry_dataset(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
+        return spglib.get_symmetry_dataset(cell, symprec=tolerance_angstrom)
     except spglib.SpglibError:
         return None
 
 
-def find_symmetry(crystal: Crystal) -> Symmetry:
+def find_symmetry(crystal: Crystal, tolerance_angstrom: float = SYMMETRY_TOLERANCE_ANGSTROM) -> Symmetry:
     """Find the symmetry; a crystal that spglib gives up on counts as P1 with its cell as it is."""
-    found = symmetry_dataset(crystal)
+    found = symmetry_dataset(crystal, tolerance_angstrom)
     if found is None:
         return Symmetry(1, crystal.n_atoms)
     return Symmetry(int(found.number), len(np.unique(found.mapping_to_primitive)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from paraisite.applicability import Concern
 from paraisite.graphs.store import GraphStore
 from paraisite.uncertainty.conformal import Residuals
 from paraisite.uncertainty.domain import LEVELS, Domain
@@ -39,6 +40,23 @@ class Judgement:
         """What is said without a calibration."""
         nothing = np.full(n, np.nan)
         return cls(nothing, nothing, [""] * n, nothing, [""] * n)
+
+    def with_concerns(self, concerns: Sequence[tuple[Concern, ...]], caution: str = "") -> Judgement:
+        """Join what is doubtful of each crystal whatever the model: the worse domain, and the concerns first in the reason.
+
+        Args:
+            concerns: Concerns of each crystal, [n].
+            caution: What the model says of all its predictions; last in every reason.
+        """
+        domain, reasons = list(self.domain), list(self.domain_reason)
+        for row, found in enumerate(concerns):
+            if found:
+                levels = [concern.severity for concern in found]
+                domain[row] = max([*levels, domain[row] or LEVELS[0]], key=LEVELS.index)
+                reasons[row] = "; ".join([*(concern.sentence for concern in found), *filter(None, [reasons[row]])])
+        if caution:
+            reasons = ["; ".join(filter(None, [reason, caution])) for reason in reasons]
+        return replace(self, domain=domain, domain_reason=reasons)
 
 
 @dataclass(frozen=True, slots=True)
