@@ -14,10 +14,10 @@ import paraisite
 
 PACKAGE = Path(paraisite.__file__).parent
 LAYERS = [
-    {"version", "errors", "elements", "atomic", "threads", "metrics", "processes"},
+    {"version", "errors", "elements", "atomic", "threads", "metrics", "processes", "smooth"},
     {"structures"},
     {"graphs", "datasets"},
-    {"descriptors"},
+    {"descriptors", "environments"},
     {"models"},
     {"uncertainty"},
     {"training", "prediction", "fetch"},
