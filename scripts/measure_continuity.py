@@ -130,10 +130,13 @@ def distribution(crystals: list[Crystal], moved: np.ndarray, goal: float) -> dic
     values = np.where(finite, moved, -1.0)
     worst = int(values.argmax())
     return {
-        "crystals": int(finite.sum()), "median": round(float(np.median(moved[finite])), 6), "q99": round(float(np.quantile(moved[finite], 0.99)), 5),
-        "largest": round(float(values[worst]), 5), "above_goal": int((values > goal).sum()),
+        "crystals": int(finite.sum()),
+        "median": round(float(np.median(moved[finite])), 6),
+        "q99": round(float(np.quantile(moved[finite], 0.99)), 5),
+        "largest": round(float(values[worst]), 5),
+        "above_goal": int((values > goal).sum()),
         "worst": crystals[worst].material_id,
-    }  # fmt: skip
+    }
 
 
 def summary(table: pd.DataFrame) -> str:

@@ -25,8 +25,8 @@ FADE_START_ANGSTROM = 3.5
 """From here to the cutoff a neighbour fades out of the surroundings."""
 DECAY = 3
 """Power of nearest distance over distance by which farther neighbours count less."""
-WIDTH = 2.0
-"""Difference of two expansions from which atoms are no longer alike; displacements of 0.03 Å give about 1."""
+WIDTH_ANGSTROM = 6.0
+"""Difference of two expansions, in Å, from which atoms are no longer alike; displacements of 0.03 Å give about 2."""
 MAX_COMPARED = 2000
 """Atoms of one element that are compared; of more, as many at equal steps stand for all."""
 BLOCK_PAIRS = 200_000
@@ -90,6 +90,8 @@ def _expand(
     n_atoms = len(pull)
     nearest = soft_nearest(destination, distance, np.ones(len(distance)), n_atoms)
     weight = fade(distance, FADE_START_ANGSTROM, CUTOFF_ANGSTROM) * (nearest[destination] / distance) ** DECAY
+    # Angles of short bonds move more under the same displacement; times a length, all atoms see it alike.
+    weight *= nearest[destination]
     harmonics = _harmonics(vector / distance[:, None])
     row = np.searchsorted(destination, np.arange(n_atoms + 1))
     edges = np.arange(len(distance))
@@ -143,4 +145,4 @@ def _likeness(surroundings: np.ndarray) -> np.ndarray:
     centred = surroundings - surroundings.mean(axis=1, keepdims=True)  # differences of large numbers lose digits
     square = (centred**2).sum(axis=2)
     difference = square[:, :, None] + square[:, None] - 2 * centred @ centred.transpose(0, 2, 1)
-    return np.asarray(np.exp(-((np.maximum(difference, 0.0) / (2 * WIDTH**2)) ** 2)))
+    return np.asarray(np.exp(-((np.maximum(difference, 0.0) / (2 * WIDTH_ANGSTROM**2)) ** 2)))
