@@ -132,7 +132,7 @@ class _Nodes:
     def soft_extreme(self, values: np.ndarray, sharpness: float) -> np.ndarray:
         """Soft largest value, or smallest for a negative sharpness."""
         mean = self.mean(values)
-        return mean + np.log(self.mean(np.exp(sharpness * (values - mean[self.graph])))) / sharpness
+        return np.asarray(mean + np.log(self.mean(np.exp(sharpness * (values - mean[self.graph])))) / sharpness)
 
     def smallest(self, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.minimum.reduceat(values, self._start))
