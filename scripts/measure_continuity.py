@@ -47,10 +47,11 @@ def main() -> int:
         "--most", type=int, nargs=3, default=[100_000, 400, 100], help="crystals a set, by size of cell"
     )
     parser.add_argument("--atoms", type=int, default=1000, help="largest cell, copies included")
+    parser.add_argument("--skip", nargs="*", default=[], help="data sets to leave out")
     parser.add_argument("--strained", type=int, default=100, help="crystals a set that are strained")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "results" / "continuity")
     arguments = parser.parse_args()
-    sets = load_sets(arguments.data)
+    sets = load_sets(arguments.data, arguments.skip)
     rows: list[dict[str, object]] = []
     for model, (name, crystals) in product(arguments.models, sets.items()):
         predictor = Predictor(model)
@@ -58,20 +59,25 @@ def main() -> int:
             chosen = thinned([one for one in crystals if one.n_atoms * size**3 <= arguments.atoms], most)
             rows += rattled_rows(predictor, model, name, chosen, size)
         rows += strained_rows(predictor, model, name, thinned(crystals, arguments.strained))
+        write(pd.DataFrame(rows), arguments)  # after each set: a run that is stopped leaves what it has
         print(f"{model} {name}: done", file=sys.stderr, flush=True)
-    table = pd.DataFrame(rows)
+    return 0
+
+
+def write(table: pd.DataFrame, arguments: argparse.Namespace) -> None:
+    """Write the table, its summary and the settings."""
     arguments.out.mkdir(parents=True, exist_ok=True)
     write_text_atomic(arguments.out / "continuity.csv", table.to_csv(index=False))
     write_text_atomic(arguments.out / "summary.md", summary(table))
     settings = {"most": arguments.most, "atoms": arguments.atoms, "strained": arguments.strained, "seed": SEED}
     write_text_atomic(arguments.out / "settings.json", json.dumps(settings, indent=2) + "\n")
-    return 0
 
 
-def load_sets(data: Path) -> dict[str, list[Crystal]]:
-    """Crystals of the shipped sets and of the files in a folder."""
-    sets = {"togo15": load_togo15(), "hh143": load_hh143(), "literature": load_literature()}
-    for name in FILES:
+def load_sets(data: Path, skip: Sequence[str]) -> dict[str, list[Crystal]]:
+    """Crystals of the shipped sets and of the files in a folder, but for those to skip."""
+    shipped = {"togo15": load_togo15, "hh143": load_hh143, "literature": load_literature}
+    sets = {name: load() for name, load in shipped.items() if name not in skip}
+    for name in (name for name in FILES if name not in skip):
         sets[name] = [item for item in iter_crystals([data / f"{name}.extxyz.gz"]) if isinstance(item, Crystal)]
     return sets
 
