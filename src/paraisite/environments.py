@@ -26,7 +26,7 @@ FADE_START_ANGSTROM = 3.5
 DECAY = 3
 """Power of nearest distance over distance by which farther neighbours count less."""
 WIDTH_ANGSTROM = 6.0
-"""Difference of two expansions, in Å, from which atoms are no longer alike; displacements of 0.03 Å give about 2."""
+"""Difference of two expansions, in Å, from which atoms are no longer alike; chosen by docs/accuracy.md."""
 MAX_COMPARED = 2000
 """Atoms of one element that are compared; of more, as many at equal steps stand for all."""
 BLOCK_PAIRS = 200_000
