@@ -56,7 +56,8 @@ SIXTEEN_BITS = ("head.1.weight",)
 LEAST_KAPPA_W_PER_MK = 0.1
 """Below this a member's κ is far from any crystal's, and what packing changes is compared with this instead."""
 NOT_FOR = (
-    "metals (lattice part only), disordered crystals, molecules, other temperatures, tensors of anisotropic crystals"
+    "metals (lattice part only), disordered crystals, molecules, other temperatures, tensors of anisotropic crystals; "
+    "rattled, rounded or strained cells with neighbours at 4 Å, where κ jumps (docs/continuity.md)"
 )
 
 

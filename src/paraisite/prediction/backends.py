@@ -111,7 +111,7 @@ class MultiFidelityBackend:
         n = len(chunk.store)
         if n == 0:
             return np.zeros((self.n_members, 0)), Judgement.unknown(0)
-        descriptors = describe_graphs(chunk.store, chunk.volume_per_atom, chunk.primitive_atoms)
+        descriptors = describe_graphs(chunk.store, chunk.volume_per_atom, chunk.environments)
         prediction = self.model.predict(descriptors)
         low, high = (10**end for end in prediction.interval())
         kappa = 10**prediction.members

@@ -60,7 +60,7 @@ class Explainer:
         """Explain a chunk's graphs, one at a time, in their order; rows without a graph are left out."""
         if len(chunk.store) == 0:
             return
-        descriptors = describe_graphs(chunk.store, chunk.volume_per_atom, chunk.primitive_atoms)
+        descriptors = describe_graphs(chunk.store, chunk.volume_per_atom, chunk.environments)
         for index, row in enumerate(chunk.predicted):
             rows = chunk.rows
             yield self._explain(descriptors[index], rows.material_id[row], rows.formula[row], rows.source[row])

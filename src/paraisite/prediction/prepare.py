@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from paraisite.applicability import Concern, find_all_concerns
+from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
+from paraisite.features.environments import count_environments
 from paraisite.graphs.build import build_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.primitive import count_primitive_atoms
 from paraisite.structures.readers import iter_crystals
 
 CHUNK_CRYSTALS = 256
@@ -53,7 +54,8 @@ class Prepared:
         predicted: Rows that have a graph, [n_graphs] int64.
         store: Their graphs.
         volume_per_atom: Volumes of their cells over their atoms in Å³, [n_graphs] float64.
-        primitive_atoms: Atoms of their primitive cells, [n_graphs] int64.
+        environments: Distinct surroundings of their atoms, [n_graphs] float64; zeros where the settings are not those of
+            descriptors, as networks need none.
         concerns: Why κ may not hold for each, whatever the model, [n_graphs].
     """
 
@@ -61,7 +63,7 @@ class Prepared:
     predicted: np.ndarray
     store: GraphStore
     volume_per_atom: np.ndarray
-    primitive_atoms: np.ndarray
+    environments: np.ndarray
     concerns: list[tuple[Concern, ...]]
 
 
@@ -101,7 +103,8 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
         )
     kept = [crystals[index] for index in built.kept]
     volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in kept])
-    primitive_atoms = np.array([count_primitive_atoms(crystal) for crystal in kept], dtype=np.int64)
     formulas = [rows.formula[row] for row in predicted]
-    concerns = find_all_concerns(kept, built.store, primitive_atoms, formulas)
-    return Prepared(rows, predicted, built.store, volume_per_atom, primitive_atoms, concerns)
+    described = settings == DESCRIPTOR_GRAPHS
+    environments = count_environments(kept, settings) if described else np.zeros(len(kept))
+    concerns = find_all_concerns(kept, built.store, formulas)
+    return Prepared(rows, predicted, built.store, volume_per_atom, environments, concerns)
