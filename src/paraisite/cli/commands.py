@@ -50,7 +50,12 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     files: Annotated[
-        list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE database or JSON files, or folders of them.")
+        list[Path],
+        typer.Argument(
+            help="Structure files (CIF, POSCAR, extxyz, JSON and more, perhaps compressed), folders at any depth, or - for the "
+            "standard input.",
+            allow_dash=True,
+        ),
     ],
     model: ModelOption = DEFAULT_MODEL,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV; - is the standard output.")] = None,
@@ -58,6 +63,9 @@ def predict(
         Path | None, typer.Option("--json", help="Write it as a JSON array; - is the standard output.")
     ] = None,
     device: DeviceOption = "cpu",
+    structure_format: Annotated[
+        str, typer.Option("--format", help="Format of all FILES; by each file's name, else its content, if not given.")
+    ] = "",
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=1, help="Processes; one a core if unset, one with --explain.")
     ] = None,
@@ -83,9 +91,9 @@ def predict(
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
     if explain:
-        tables = explained_tables(predictor, files, None if json else console, explain_plot)
+        tables = explained_tables(predictor, files, None if json else console, explain_plot, structure_format or None)
     else:
-        tables = predictor.stream_files(files, processes=processes)
+        tables = predictor.stream_files(files, format=structure_format or None, processes=processes)
     counts: dict[str, int] = {}
     shown: list[pd.DataFrame] = []
     with TableWriter(csv, json) as writer:

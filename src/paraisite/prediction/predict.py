@@ -20,7 +20,7 @@ from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.readers import structure_files
+from paraisite.structures.readers import STANDARD_INPUT, structure_files
 from paraisite.uncertainty.judgement import Judgement
 
 if TYPE_CHECKING:
@@ -88,34 +88,49 @@ class Predictor:
         return self._join(tables)
 
     def stream_files(
-        self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        format: str | None = None,  # noqa: A002 - the word that users expect
+        processes: int | None = None,
     ) -> Iterator[pd.DataFrame]:
         """Predict the crystals of files, a table a chunk, in the order of the files; memory stays bounded.
 
         Args:
-            paths: Structure files or folders of them.
+            paths: Structure files, folders of them at any depth, or `-` for the standard input.
+            format: Format of all files, as for `iter_crystals`; by each file's name, else its content, if not given.
             processes: Processes in all, this one included; without it, one a core where there are enough files.
 
         Yields:
             Tables of up to 256 rows.
+
+        Raises:
+            StructureError: `unsupported_format` for a format that does not exist.
         """
-        for chunk in self._prepared(_expand(paths), processes):
+        for chunk in self._prepared(_expand(paths, format), format, processes):
             yield self.predict_prepared(chunk)
 
-    def predict_files(self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None) -> pd.DataFrame:
+    def predict_files(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        format: str | None = None,  # noqa: A002 - as above
+        processes: int | None = None,
+    ) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
-        return self._join(list(self.stream_files(paths, processes=processes)))
+        return self._join(list(self.stream_files(paths, format=format, processes=processes)))
 
-    def _prepared(self, paths: list[Path], processes: int | None) -> Iterator[Prepared]:
+    def _prepared(self, paths: list[Path], kind: str | None, processes: int | None) -> Iterator[Prepared]:
         wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
-        if wanted <= 1:
-            yield from prepare_paths(paths, self.settings)
+        # The standard input belongs to this process alone.
+        if wanted <= 1 or any(str(path) == STANDARD_INPUT for path in paths):
+            yield from prepare_paths(paths, self.settings, kind)
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.settings) as pool:
+        with WorkerPool(wanted - 1, self.settings, kind) as pool:
             rest = pool.prepare(paths[head:])
-            yield from prepare_paths(paths[:head], self.settings)
+            yield from prepare_paths(paths[:head], self.settings, kind)
             yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -134,10 +149,11 @@ def predict_files(
     model: str | Path = DEFAULT_MODEL,
     *,
     device: str = "cpu",
+    format: str | None = None,  # noqa: A002 - the word that users expect
     processes: int | None = None,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
-    return Predictor(model, device=device).predict_files(paths, processes=processes)
+    return Predictor(model, device=device).predict_files(paths, format=format, processes=processes)
 
 
 def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
@@ -147,12 +163,12 @@ def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
         return ReadFailure(f"structure-{index}", "", error.code, f"Structure {index}: {error}")
 
 
-def _expand(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+def _expand(paths: str | Path | Sequence[str | Path], kind: str | None) -> list[Path]:
     """Replace each folder by its files, so that they can be shared out."""
     expanded: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         try:
-            expanded += structure_files(path, None) if path.is_dir() else [path]
+            expanded += structure_files(path, kind) if path.is_dir() else [path]
         except (StructureError, OSError):
             expanded.append(path)  # the reader says what is wrong with it
     return expanded

@@ -62,9 +62,19 @@ class Prepared:
     primitive_atoms: np.ndarray
 
 
-def prepare_paths(paths: Iterable[str | Path], settings: GraphSettings) -> Iterator[Prepared]:
-    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error."""
-    stream = iter_crystals(paths)
+def prepare_paths(
+    paths: Iterable[str | Path],
+    settings: GraphSettings,
+    format: str | None = None,  # noqa: A002 - the word that users expect
+) -> Iterator[Prepared]:
+    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error.
+
+    Args:
+        paths: Files and folders.
+        settings: Graph settings of the model.
+        format: Format of all files, as for `iter_crystals`.
+    """
+    stream = iter_crystals(paths, format=format)
     while items := list(islice(stream, CHUNK_CRYSTALS)):
         yield prepare(items, settings)
 

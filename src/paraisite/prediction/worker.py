@@ -22,11 +22,16 @@ TASKS_AHEAD = 2
 class WorkerPool:
     """Worker processes that prepare paths, their results in the order of the paths."""
 
-    def __init__(self, n_workers: int, settings: GraphSettings) -> None:
-        """Start the workers."""
+    def __init__(
+        self,
+        n_workers: int,
+        settings: GraphSettings,
+        format: str | None = None,  # noqa: A002 - as in `prepare_paths`
+    ) -> None:
+        """Start the workers, which read as `prepare_paths` does with these settings and this format."""
         self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
         for worker in self._workers:
-            worker.send(settings)
+            worker.send((settings, format))
 
     def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
@@ -77,9 +82,9 @@ def main() -> None:
 
     parent = Parent()
     try:
-        settings: GraphSettings = parent.receive()
+        settings, kind = parent.receive()
         while True:
-            for chunk in prepare_paths(parent.receive(), settings):
+            for chunk in prepare_paths(parent.receive(), settings, kind):
                 parent.send(chunk)
             parent.send(None)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):

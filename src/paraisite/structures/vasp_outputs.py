@@ -97,7 +97,7 @@ def _check_potentials(text: str, name: str) -> None:
         )
     for first, second in _MIXING.findall(text):
         words = (first or second).split()
-        if any(re.fullmatch(r"[\d.]+", word) and float(word) != 1.0 for word in words):
+        if any(re.fullmatch(r"\d+\.?\d*", word) and float(word) != 1.0 for word in words):
             raise StructureError(
                 f"{name}: the file mixes atoms on one site (VCA); only ordered crystals can be used.",
                 code="partial_occupancy",
