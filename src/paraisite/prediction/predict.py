@@ -19,7 +19,7 @@ from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prep
 from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import structure_files
 from paraisite.uncertainty.judgement import Judgement
 
@@ -88,34 +88,49 @@ class Predictor:
         return self._join(tables)
 
     def stream_files(
-        self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        processes: int | None = None,
+        allow_missing_hydrogens: bool = False,
     ) -> Iterator[pd.DataFrame]:
         """Predict the crystals of files, a table a chunk, in the order of the files; memory stays bounded.
 
         Args:
             paths: Structure files or folders of them.
             processes: Processes in all, this one included; without it, one a core where there are enough files.
+            allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the formula that their file states, with
+                the status `missing_hydrogens`; else they are refused with it.
 
         Yields:
             Tables of up to 256 rows.
         """
-        for chunk in self._prepared(_expand(paths), processes):
+        for chunk in self._prepared(
+            _expand(paths), processes, ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+        ):
             yield self.predict_prepared(chunk)
 
-    def predict_files(self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None) -> pd.DataFrame:
+    def predict_files(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        processes: int | None = None,
+        allow_missing_hydrogens: bool = False,
+    ) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
-        return self._join(list(self.stream_files(paths, processes=processes)))
+        tables = self.stream_files(paths, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens)
+        return self._join(list(tables))
 
-    def _prepared(self, paths: list[Path], processes: int | None) -> Iterator[Prepared]:
+    def _prepared(self, paths: list[Path], processes: int | None, options: ReadOptions) -> Iterator[Prepared]:
         wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
         if wanted <= 1:
-            yield from prepare_paths(paths, self.settings)
+            yield from prepare_paths(paths, self.settings, options)
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.settings) as pool:
+        with WorkerPool(wanted - 1, self.settings, options) as pool:
             rest = pool.prepare(paths[head:])
-            yield from prepare_paths(paths[:head], self.settings)
+            yield from prepare_paths(paths[:head], self.settings, options)
             yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -135,9 +150,12 @@ def predict_files(
     *,
     device: str = "cpu",
     processes: int | None = None,
+    allow_missing_hydrogens: bool = False,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
-    return Predictor(model, device=device).predict_files(paths, processes=processes)
+    return Predictor(model, device=device).predict_files(
+        paths, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+    )
 
 
 def _convert(index: int, structure: Any) -> Crystal | ReadFailure:

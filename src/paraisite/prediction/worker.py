@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from paraisite.graphs.settings import GraphSettings
 from paraisite.processes import Child, Parent
+from paraisite.structures.crystal import STRICT, ReadOptions
 
 if TYPE_CHECKING:
     from paraisite.prediction.prepare import Prepared
@@ -22,11 +23,11 @@ TASKS_AHEAD = 2
 class WorkerPool:
     """Worker processes that prepare paths, their results in the order of the paths."""
 
-    def __init__(self, n_workers: int, settings: GraphSettings) -> None:
+    def __init__(self, n_workers: int, settings: GraphSettings, options: ReadOptions = STRICT) -> None:
         """Start the workers."""
         self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
         for worker in self._workers:
-            worker.send(settings)
+            worker.send((settings, options))
 
     def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
@@ -77,9 +78,9 @@ def main() -> None:
 
     parent = Parent()
     try:
-        settings: GraphSettings = parent.receive()
+        settings, options = parent.receive()
         while True:
-            for chunk in prepare_paths(parent.receive(), settings):
+            for chunk in prepare_paths(parent.receive(), settings, options):
                 parent.send(chunk)
             parent.send(None)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):

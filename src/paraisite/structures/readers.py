@@ -18,7 +18,7 @@ from paraisite.errors import StructureError
 from paraisite.structures.ase_database import ase_database_records
 from paraisite.structures.checks import one_line, printable, unreadable
 from paraisite.structures.cif import cif_records
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.extxyz import extxyz_records
 from paraisite.structures.formats import FORMATS, GZIP_START, detect_format, detect_format_of, stem_of
 from paraisite.structures.json_structures import json_records, jsonl_records
@@ -30,12 +30,14 @@ def iter_crystals(
     paths: str | Path | Iterable[str | Path],
     *,
     format: str | None = None,  # noqa: A002 - the word that users expect
+    options: ReadOptions = STRICT,
 ) -> Iterator[Crystal | ReadFailure]:
     """Crystals of files and directories, one at a time.
 
     Args:
         paths: Files, directories (every file of a known format in them, by name), or one of either.
         format: One of `FORMATS` for all files; by each file's name, else its content, if not given.
+        options: What to let pass.
 
     Returns:
         Crystals, and in the place of each that cannot be read a failure; the rest goes on.
@@ -48,32 +50,34 @@ def iter_crystals(
             f"format '{format}' is not known; choose one of {', '.join(FORMATS)}.", code="unsupported_format"
         )
     listed = [paths] if isinstance(paths, str | Path) else paths
-    return (item for path in listed for item in _read_path(Path(path), format))
+    return (item for path in listed for item in _read_path(Path(path), format, options))
 
 
 def read_crystals(
     path: str | Path,
     *,
     format: str | None = None,  # noqa: A002 - as above
+    options: ReadOptions = STRICT,
 ) -> list[Crystal]:
     """All crystals of a file or directory.
 
     Args:
         path: A file or a directory.
         format: As for `iter_crystals`.
+        options: As for `iter_crystals`.
 
     Raises:
         StructureError: The first failure.
     """
     crystals = []
-    for item in iter_crystals(path, format=format):
+    for item in iter_crystals(path, format=format, options=options):
         if isinstance(item, ReadFailure):
             raise StructureError(item.message, code=item.code)
         crystals.append(item)
     return crystals
 
 
-def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
+def _read_path(path: Path, kind: str | None, options: ReadOptions) -> Iterator[Crystal | ReadFailure]:
     """Items of a file, or of the files in a directory."""
     try:
         files = structure_files(path, kind) if path.is_dir() else [path]
@@ -84,7 +88,7 @@ def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
         files = []
         yield failure_of(Origin(str(path), path.name), unreadable(path, error))
     for file in files:
-        yield from _read_file(file, kind)
+        yield from _read_file(file, kind, options)
 
 
 def structure_files(directory: Path, kind: str | None) -> list[Path]:
@@ -100,9 +104,9 @@ def structure_files(directory: Path, kind: str | None) -> list[Path]:
     return readable
 
 
-def _read_file(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
+def _read_file(path: Path, kind: str | None, options: ReadOptions) -> Iterator[Crystal | ReadFailure]:
     """Items of a file."""
-    return (parse_record(record, origin) for record, origin in file_records(path, kind))
+    return (parse_record(record, origin, options) for record, origin in file_records(path, kind))
 
 
 def file_records(
@@ -143,14 +147,23 @@ def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tup
         record, index = following, index + 1
 
 
-def parse_record(record: Record, origin: Origin) -> Crystal | ReadFailure:
-    """The crystal of a record or the reason why there is none."""
+def parse_record(record: Record, origin: Origin, options: ReadOptions = STRICT) -> Crystal | ReadFailure:
+    """The crystal of a record or the reason why there is none.
+
+    Args:
+        record: A record.
+        origin: Its source and identifier.
+        options: What to let pass.
+    """
     try:
         # Numbers of a broken file may overflow; the checks refuse what comes of it.
         with np.errstate(all="ignore"):
             crystal = record(origin)
     except StructureError as error:
         return failure_of(origin, error)
+    warning = crystal.warning
+    if warning is not None and not options.allows(warning):
+        return failure_of(origin, StructureError(f"{warning.message}; add their sites.", code=warning.code))
     if crystal.material_id.isprintable():
         return crystal
     return replace(crystal, material_id=printable(crystal.material_id))
