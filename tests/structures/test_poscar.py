@@ -79,7 +79,7 @@ def test_names_and_content(tmp_path: Path, name: str) -> None:
         ("unreadable", SALT.replace("1.0\n", "1.0 1.0\n", 1), "scale"),
         ("unreadable", SALT.replace("Direct", "Direct configuration=     1"), "trajectory"),
         ("unsupported_element", SALT.replace("Na Cl", "H.5 Cl"), "H.5"),
-        ("contradicts_file", SALT.replace("0 0 0", "0 0 0 K"), "group 1 is Na by the line of symbols and K"),
+        ("contradicts_file", SALT.replace("0 0 0", "0 0 0 K"), "group 1 as Na, but its rows are of K"),
         ("no_atoms", SALT.replace("1 1\n", "0 0\n"), "atoms"),
         ("no_cell", SALT.replace("1.0\n", "0.0\n", 1), "cell"),
         ("invalid_cell", SALT.replace("2.8 2.8 0.0", "0.0 5.6 5.6"), "volume"),

@@ -17,6 +17,7 @@ from paraisite.errors import ParaisiteError
 if TYPE_CHECKING:
     from paraisite.explanation.contents import Explanation
     from paraisite.prediction.predict import Predictor
+    from paraisite.structures.crystal import ReadOptions
 
 
 def explained_tables(
@@ -24,6 +25,7 @@ def explained_tables(
     files: Sequence[Path],
     console: Console | None,
     plot_folder: Path | None,
+    reading: ReadOptions,
     structure_format: str | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Predict and explain the crystals of files, one at a time.
@@ -33,6 +35,7 @@ def explained_tables(
         files: Structure files or folders of them.
         console: Where to show each explanation; None shows none.
         plot_folder: Folder for a picture of each; None draws none.
+        reading: What readers let pass.
         structure_format: Format of all files, as for `iter_crystals`.
 
     Returns:
@@ -50,7 +53,7 @@ def explained_tables(
         raise ParaisiteError(explainer.note)
 
     def tables() -> Iterator[pd.DataFrame]:
-        for number, item in enumerate(iter_crystals(files, format=structure_format), 1):
+        for number, item in enumerate(iter_crystals(files, format=structure_format, options=reading), 1):
             chunk = prepare([item], predictor.settings)
             explanation = next(explainer.explain_prepared(chunk), None)
             if explanation is not None and console is not None:

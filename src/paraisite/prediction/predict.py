@@ -19,7 +19,7 @@ from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prep
 from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import STANDARD_INPUT, structure_files
 from paraisite.uncertainty.judgement import Judgement
 
@@ -93,6 +93,7 @@ class Predictor:
         *,
         format: str | None = None,  # noqa: A002 - the word that users expect
         processes: int | None = None,
+        allow_missing_hydrogens: bool = False,
     ) -> Iterator[pd.DataFrame]:
         """Predict the crystals of files, a table a chunk, in the order of the files; memory stays bounded.
 
@@ -100,6 +101,8 @@ class Predictor:
             paths: Structure files, folders of them at any depth, or `-` for the standard input.
             format: Format of all files, as for `iter_crystals`; by each file's name, else its content, if not given.
             processes: Processes in all, this one included; without it, one a core where there are enough files.
+            allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the formula that their file states, with
+                the status `missing_hydrogens`; else they are refused with it.
 
         Yields:
             Tables of up to 256 rows.
@@ -107,7 +110,8 @@ class Predictor:
         Raises:
             StructureError: `unsupported_format` for a format that does not exist.
         """
-        for chunk in self._prepared(_expand(paths, format), format, processes):
+        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+        for chunk in self._prepared(_expand(paths, format), format, processes, options):
             yield self.predict_prepared(chunk)
 
     def predict_files(
@@ -116,21 +120,27 @@ class Predictor:
         *,
         format: str | None = None,  # noqa: A002 - as above
         processes: int | None = None,
+        allow_missing_hydrogens: bool = False,
     ) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
-        return self._join(list(self.stream_files(paths, format=format, processes=processes)))
+        tables = self.stream_files(
+            paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+        )
+        return self._join(list(tables))
 
-    def _prepared(self, paths: list[Path], kind: str | None, processes: int | None) -> Iterator[Prepared]:
+    def _prepared(
+        self, paths: list[Path], kind: str | None, processes: int | None, options: ReadOptions
+    ) -> Iterator[Prepared]:
         wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
         # The standard input belongs to this process alone.
         if wanted <= 1 or any(str(path) == STANDARD_INPUT for path in paths):
-            yield from prepare_paths(paths, self.settings, kind)
+            yield from prepare_paths(paths, self.settings, options, kind)
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.settings, kind) as pool:
+        with WorkerPool(wanted - 1, self.settings, options, kind) as pool:
             rest = pool.prepare(paths[head:])
-            yield from prepare_paths(paths[:head], self.settings, kind)
+            yield from prepare_paths(paths[:head], self.settings, options, kind)
             yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -151,9 +161,12 @@ def predict_files(
     device: str = "cpu",
     format: str | None = None,  # noqa: A002 - the word that users expect
     processes: int | None = None,
+    allow_missing_hydrogens: bool = False,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
-    return Predictor(model, device=device).predict_files(paths, format=format, processes=processes)
+    return Predictor(model, device=device).predict_files(
+        paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+    )
 
 
 def _convert(index: int, structure: Any) -> Crystal | ReadFailure:

@@ -12,14 +12,20 @@ import numpy as np
 from paraisite.graphs.build import build_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.primitive import count_primitive_atoms
 from paraisite.structures.readers import iter_crystals
+from paraisite.structures.statements import MISSING_HYDROGENS
 
 CHUNK_CRYSTALS = 256
 """Crystals that are carried through the pipeline together: many enough for the model, few enough for the memory."""
 OK = "ok"
 BONDLESS = "bondless_atoms"
+
+
+def predicted_statuses(options: ReadOptions = STRICT) -> frozenset[str]:
+    """Status of rows that carry a prediction, some of them with a warning, where readers let pass what `options` say."""
+    return frozenset({OK, BONDLESS} | ({MISSING_HYDROGENS} if options.allow_missing_hydrogens else set()))
 
 
 @dataclass(slots=True)
@@ -30,7 +36,7 @@ class Rows:
         material_id: Identifiers.
         formula: Reduced formulas; empty for a failure.
         n_atoms: Atoms in the cell; 0 for a failure.
-        status: `ok`, `bondless_atoms` (predicted, with a warning), or the code of the error.
+        status: `ok`, `bondless_atoms` or `missing_hydrogens` (predicted, with a warning), or the code of the error.
         error: The sentence that explains a status other than `ok`; else empty.
         source: Where each was read.
     """
@@ -65,6 +71,7 @@ class Prepared:
 def prepare_paths(
     paths: Iterable[str | Path],
     settings: GraphSettings,
+    options: ReadOptions = STRICT,
     format: str | None = None,  # noqa: A002 - the word that users expect
 ) -> Iterator[Prepared]:
     """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error.
@@ -72,9 +79,10 @@ def prepare_paths(
     Args:
         paths: Files and folders.
         settings: Graph settings of the model.
+        options: What readers let pass.
         format: Format of all files, as for `iter_crystals`.
     """
-    stream = iter_crystals(paths, format=format)
+    stream = iter_crystals(paths, format=format, options=options)
     while items := list(islice(stream, CHUNK_CRYSTALS)):
         yield prepare(items, settings)
 
@@ -101,12 +109,26 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
         rows.status[position[index]] = error.code
         rows.error[position[index]] = str(error)
     predicted = position[built.kept]
-    for row in predicted[built.store.bondless]:
-        rows.status[row] = BONDLESS
-        rows.error[row] = (
-            f"Some atoms have no neighbour within {settings.cutoff_angstrom:g} Å, so the model cannot see how they are bound."
-        )
+    _add_warnings(rows, predicted, [crystals[index] for index in built.kept], built.store.bondless, settings)
     kept = [crystals[index] for index in built.kept]
     volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in kept])
     primitive_atoms = np.array([count_primitive_atoms(crystal) for crystal in kept], dtype=np.int64)
     return Prepared(rows, predicted, built.store, volume_per_atom, primitive_atoms)
+
+
+def _add_warnings(
+    rows: Rows, predicted: np.ndarray, crystals: Sequence[Crystal], bondless: np.ndarray, settings: GraphSettings
+) -> None:
+    """Put what speaks against a prediction into its row; the reader's doubt goes first."""
+    for row, crystal, unbound in zip(predicted.tolist(), crystals, bondless.tolist(), strict=True):
+        sentences = []
+        if unbound:
+            rows.status[row] = BONDLESS
+            sentences.append(
+                f"Some atoms have no neighbour within {settings.cutoff_angstrom:g} Å, so the model cannot see how they are "
+                "bound."
+            )
+        if crystal.warning is not None:
+            rows.status[row] = crystal.warning.code
+            sentences.insert(0, f"{crystal.warning.message}.")
+        rows.error[row] = " ".join(sentences)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from paraisite.graphs.settings import GraphSettings
 from paraisite.processes import Child, Parent
+from paraisite.structures.crystal import STRICT, ReadOptions
 
 if TYPE_CHECKING:
     from paraisite.prediction.prepare import Prepared
@@ -26,12 +27,13 @@ class WorkerPool:
         self,
         n_workers: int,
         settings: GraphSettings,
+        options: ReadOptions = STRICT,
         format: str | None = None,  # noqa: A002 - as in `prepare_paths`
     ) -> None:
-        """Start the workers, which read as `prepare_paths` does with these settings and this format."""
+        """Start the workers, which read as `prepare_paths` does with the same arguments."""
         self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
         for worker in self._workers:
-            worker.send((settings, format))
+            worker.send((settings, options, format))
 
     def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
@@ -82,9 +84,9 @@ def main() -> None:
 
     parent = Parent()
     try:
-        settings, kind = parent.receive()
+        settings, options, kind = parent.receive()
         while True:
-            for chunk in prepare_paths(parent.receive(), settings, kind):
+            for chunk in prepare_paths(parent.receive(), settings, options, kind):
                 parent.send(chunk)
             parent.send(None)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):

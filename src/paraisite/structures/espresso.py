@@ -14,8 +14,9 @@ from typing import Any
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader, check_stated, elements_of_labels
+from paraisite.structures.external import call_reader, elements_of_labels
 from paraisite.structures.origin import Origin, Record
+from paraisite.structures.statements import Statements, check_statements, contradiction
 
 _CARDS = frozenset({
     "ATOMIC_SPECIES", "ATOMIC_POSITIONS", "K_POINTS", "ADDITIONAL_K_POINTS", "CELL_PARAMETERS", "CONSTRAINTS",
@@ -59,7 +60,8 @@ def _parse_input(text: str, origin: Origin) -> Crystal:
     untyped_reader: Any = read_espresso_in
     atoms = call_reader(lambda: untyped_reader(StringIO(plain)), name, "ASE")
     labels = _labels(cards)
-    check_stated("nat", int(system.get("nat", 0)), len(labels), name)
+    if system.get("nat") != len(labels):
+        raise contradiction(name, f"nat = {system.get('nat')}", f"it lists {len(labels)} atoms")
     _check_labels(labels, atoms, name)
     return from_ase(atoms, origin.material_id, name, properties={})
 
@@ -120,10 +122,10 @@ def _parse_output(text: str, origin: Origin) -> Crystal:
     if not frames:
         raise unreadable(name, "the file lists no atoms")
     atoms = frames[-1]
-    if stated := re.findall(r"number of atoms/cell\s*=\s*(\d+)", text):
-        check_stated("atoms/cell", int(stated[-1]), len(atoms), name)
-    if volumes := _VOLUME.findall(text):
-        stated_volume = round(float(volumes[-1]) * _BOHR_ANGSTROM**3, 2)
-        check_stated("the volume in Å³", stated_volume, round(float(atoms.cell.volume), 2), name, relative=1e-3)
+    counts, volumes = re.findall(r"number of atoms/cell\s*=\s*(\d+)", text), _VOLUME.findall(text)
+    statements = Statements(
+        n_atoms=int(counts[-1]) if counts else None,
+        volume_angstrom3=float(volumes[-1]) * _BOHR_ANGSTROM**3 if volumes else None,
+    )
     _check_labels(_labels(text.splitlines()) or _LISTED_SITE.findall(text)[: len(atoms)], atoms, name)
-    return from_ase(atoms, origin.material_id, name, properties={})
+    return check_statements(from_ase(atoms, origin.material_id, name, properties={}), statements)

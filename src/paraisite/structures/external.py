@@ -62,21 +62,9 @@ def elements_of_labels(labels: Iterable[str], name: str) -> list[str]:
     ]
 
 
-def check_stated(what: str, stated: float, found: float, name: str, *, relative: float = 0.0) -> None:
-    """Refuse a structure that a number in its own file contradicts.
-
-    Args:
-        what: What the number says.
-        stated: Value in the file.
-        found: Value of the structure that was read.
-        name: File for the error message.
-        relative: Largest difference that rounding explains, as a share of the stated value.
-
-    Raises:
-        StructureError: `contradicts_file`.
-    """
-    if not abs(stated - found) <= relative * abs(stated):
-        raise StructureError(
-            f"{name}: the file states {what} as {stated:g}, but {found:g} were read; correct one of them.",
-            code="contradicts_file",
-        )
+def float_or_none(word: str) -> float | None:
+    """A number, or None for a word that is none."""
+    try:
+        return float(word)
+    except ValueError:
+        return None

@@ -15,8 +15,9 @@ import numpy as np
 
 from paraisite.structures.checks import check_crystal, numbers_of, unreadable
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader, check_stated, elements_of_labels
+from paraisite.structures.external import call_reader, elements_of_labels
 from paraisite.structures.origin import Origin, Record
+from paraisite.structures.statements import contradiction
 
 _ANGSTROM = {"angstrom": 1.0, "au": 0.529177210903, "bohr": 0.529177210903}
 _CELLS = ("unit_cell", "primitive_cell", "supercell")
@@ -67,5 +68,8 @@ def _crystal(sections: Mapping[str, Any], origin: Origin) -> Crystal:
     if key == "unit_cell" and sections.get("supercell") and sections.get("supercell_matrix"):
         copies = abs(round(float(np.linalg.det(np.array(sections["supercell_matrix"], dtype=np.float64)))))
         stated = len(sections["supercell"]["points"])
-        check_stated("atoms of the supercell", stated, copies * len(points), name)
+        if stated != copies * len(points):
+            raise contradiction(
+                name, f"a supercell of {copies} unit cells of {len(points)} atoms", f"it lists {stated} atoms in it"
+            )
     return check_crystal(Crystal(numbers, cell, fractional, origin.material_id, name), name=name)

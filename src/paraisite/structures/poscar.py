@@ -18,6 +18,7 @@ from paraisite.structures.checks import atomic_number, check_crystal, numbers_of
 from paraisite.structures.convert import from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
+from paraisite.structures.statements import contradiction
 
 _MAX_DIGITS = 12
 _COMMENT = re.compile(r"[!#].*$")
@@ -161,11 +162,8 @@ def _symbols(header: _Header, rows: list[list[str]], name: str) -> list[str]:
     if header.symbols:
         for number, (symbol, found) in enumerate(zip(header.symbols, groups, strict=True), 1):
             if others := found - {symbol, None}:
-                raise StructureError(
-                    f"{name}: group {number} is {symbol} by the line of symbols and {min(map(str, others))} by its rows; "
-                    "correct one of them.",
-                    code="contradicts_file",
-                )
+                rows_say = min(map(str, others))
+                raise contradiction(name, f"group {number} as {symbol}", f"its rows are of {rows_say}")
         return header.symbols
     named = [next(iter(found)) if len(found) == 1 else None for found in groups]
     if not all(named):

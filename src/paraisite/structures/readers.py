@@ -16,7 +16,7 @@ import numpy as np
 from paraisite.errors import StructureError
 from paraisite.structures.checks import one_line, printable, unreadable
 from paraisite.structures.compression import DECOMPRESSION_ERRORS, decompressed, open_decompressed
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.formats import BY_NAME, FORMATS, Format, detect_format, detect_format_of, stem_of
 from paraisite.structures.origin import Origin, Record
 
@@ -28,6 +28,7 @@ def iter_crystals(
     paths: str | Path | Iterable[str | Path],
     *,
     format: str | None = None,  # noqa: A002 - the word that users expect
+    options: ReadOptions = STRICT,
 ) -> Iterator[Crystal | ReadFailure]:
     """Crystals of files and directories, one at a time.
 
@@ -35,6 +36,7 @@ def iter_crystals(
         paths: Files, directories (every file of a known format in them, at any depth), `-` for the standard input, or one
             of these.
         format: One of `FORMATS` for all files; by each file's name, else its content, if not given.
+        options: What to let pass.
 
     Returns:
         Crystals, and in the place of each that cannot be read a failure; the rest goes on.
@@ -47,36 +49,38 @@ def iter_crystals(
             f"format '{format}' is not known; choose one of {', '.join(FORMATS)}.", code="unsupported_format"
         )
     listed = [paths] if isinstance(paths, str | Path) else paths
-    return (item for path in listed for item in _read_path(Path(path), format))
+    return (item for path in listed for item in _read_path(Path(path), format, options))
 
 
 def read_crystals(
     path: str | Path,
     *,
     format: str | None = None,  # noqa: A002 - as above
+    options: ReadOptions = STRICT,
 ) -> list[Crystal]:
     """All crystals of a file or directory.
 
     Args:
         path: A file or a directory.
         format: As for `iter_crystals`.
+        options: As for `iter_crystals`.
 
     Raises:
         StructureError: The first failure.
     """
     crystals = []
-    for item in iter_crystals(path, format=format):
+    for item in iter_crystals(path, format=format, options=options):
         if isinstance(item, ReadFailure):
             raise StructureError(item.message, code=item.code)
         crystals.append(item)
     return crystals
 
 
-def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
+def _read_path(path: Path, kind: str | None, options: ReadOptions) -> Iterator[Crystal | ReadFailure]:
     """Items of a file, of the files in a directory, or of the standard input."""
     if str(path) == STANDARD_INPUT:
         found = content_records("stdin", sys.stdin.buffer.read(), kind)
-        yield from (parse_record(record, origin) for record, origin in found)
+        yield from (parse_record(record, origin, options) for record, origin in found)
         return
     try:
         files = structure_files(path, kind) if path.is_dir() else [path]
@@ -87,7 +91,7 @@ def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
         files = []
         yield failure_of(Origin(str(path), path.name), unreadable(path, error))
     for file in files:
-        yield from _read_file(file, kind)
+        yield from _read_file(file, kind, options)
 
 
 def structure_files(directory: Path, kind: str | None) -> list[Path]:
@@ -119,9 +123,9 @@ def _may_be_structure(path: Path) -> bool:
         return True
 
 
-def _read_file(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
+def _read_file(path: Path, kind: str | None, options: ReadOptions) -> Iterator[Crystal | ReadFailure]:
     """Items of a file."""
-    return (parse_record(record, origin) for record, origin in file_records(path, kind))
+    return (parse_record(record, origin, options) for record, origin in file_records(path, kind))
 
 
 def file_records(
@@ -167,14 +171,23 @@ def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tup
         record, index = following, index + 1
 
 
-def parse_record(record: Record, origin: Origin) -> Crystal | ReadFailure:
-    """The crystal of a record or the reason why there is none."""
+def parse_record(record: Record, origin: Origin, options: ReadOptions = STRICT) -> Crystal | ReadFailure:
+    """The crystal of a record or the reason why there is none.
+
+    Args:
+        record: A record.
+        origin: Its source and identifier.
+        options: What to let pass.
+    """
     try:
         # Numbers of a broken file may overflow; the checks refuse what comes of it.
         with np.errstate(all="ignore"):
             crystal = record(origin)
     except StructureError as error:
         return failure_of(origin, error)
+    warning = crystal.warning
+    if warning is not None and not options.allows(warning):
+        return failure_of(origin, StructureError(f"{warning.message}; add their sites.", code=warning.code))
     if crystal.material_id.isprintable():
         return crystal
     return replace(crystal, material_id=printable(crystal.material_id))

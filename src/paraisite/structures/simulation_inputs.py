@@ -15,8 +15,9 @@ from paraisite.structures.checks import check_crystal, check_occupancy, numbers_
 from paraisite.structures.cif import lattice_vectors
 from paraisite.structures.convert import from_ase, from_cartesian, from_pymatgen
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader, check_stated, elements_of_labels
+from paraisite.structures.external import call_reader, elements_of_labels, float_or_none
 from paraisite.structures.origin import Origin, Record
+from paraisite.structures.statements import Statements, check_statements, contradiction
 
 _CASTEP_ANGSTROM = {"ang": 1.0, "bohr": 0.529177210903, "a0": 0.529177210903, "nm": 10.0, "pm": 0.01}
 _CASTEP_LATTICE = ("lattice_cart", "lattice_abc")
@@ -143,9 +144,7 @@ def _parse_res(text: str, origin: Origin) -> Crystal:
     structure = call_reader(
         lambda: ResIO.structure_from_str("\n".join([*kept, *lines[start : end + 1]])), name, "pymatgen"
     )
-    crystal = from_pymatgen(structure, origin.material_id, name, properties={})
-    _check_res_title(words, crystal, name)
-    return crystal
+    return check_statements(from_pymatgen(structure, origin.material_id, name, properties={}), _res_title(words))
 
 
 def _check_res_site(row: list[str], elements: list[str], name: str) -> None:
@@ -159,27 +158,17 @@ def _check_res_site(row: list[str], elements: list[str], name: str) -> None:
     number = int(row[1])
     stated = elements[number - 1] if 0 < number <= len(elements) else "nothing"
     if stated != row[0]:
-        raise StructureError(
-            f"{name}: site {row[0]} is {stated} by its number in SFAC; correct one of them.", code="contradicts_file"
-        )
+        raise contradiction(name, f"a site {row[0]}", f"by its number in SFAC it is {stated}")
 
 
-def _check_res_title(words: list[list[str]], crystal: Crystal, name: str) -> None:
-    """Compare with the volume and the number of atoms in the title that AIRSS writes."""
+def _res_title(words: list[list[str]]) -> Statements:
+    """The volume and the number of atoms in the title that AIRSS writes: name, pressure, volume, energy, two spins, atoms."""
     title = next((row[1:] for row in words if row[0] == "TITL"), [])
     numbers = [float_or_none(word) for word in title[1:6]]
-    if len(numbers) == 5 and None not in numbers and numbers[1]:
-        check_stated("the volume in Å³", float(numbers[1]), round(crystal.volume, 2), name, relative=5e-3)
-        if len(title) > 6 and title[6].isdecimal():
-            check_stated("atoms", int(title[6]), crystal.n_atoms, name)
-
-
-def float_or_none(word: str) -> float | None:
-    """A number, or None for a word that is none."""
-    try:
-        return float(word)
-    except ValueError:
-        return None
+    if len(numbers) < 5 or None in numbers or not numbers[1]:
+        return Statements()
+    n_atoms = int(title[6]) if len(title) > 6 and title[6].isdecimal() else None
+    return Statements(volume_angstrom3=numbers[1], n_atoms=n_atoms)
 
 
 def _parse_xsf(text: str, origin: Origin) -> Crystal:
@@ -191,9 +180,10 @@ def _parse_xsf(text: str, origin: Origin) -> Crystal:
     if not frames:
         raise unreadable(name, "the file holds no structure")
     lists = re.split(r"^\s*PRIMCOORD.*$", re.sub(r"#.*", "", text), flags=re.MULTILINE)[1:]
-    if lists:
-        check_stated("lists of atoms", len(frames), len(lists), name)
-        check_stated("atoms", len(frames[-1]), _count_rows(lists[-1]), name)
+    if lists and len(lists) != len(frames):
+        raise contradiction(name, f"{len(frames)} structures", f"it holds {len(lists)} lists of atoms")
+    if lists and (n_rows := _count_rows(lists[-1])) != len(frames[-1]):
+        raise contradiction(name, f"{len(frames[-1])} atoms", f"it lists {n_rows}")
     return from_ase(frames[-1], origin.material_id, name, properties={})
 
 

@@ -12,8 +12,9 @@ from paraisite.errors import StructureError
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader
+from paraisite.structures.external import call_reader, float_or_none
 from paraisite.structures.origin import Origin, Record
+from paraisite.structures.statements import Statements, check_statements
 
 # Potentials of hydrogen with a fraction of its charge, such as H.5 and H1.25.
 _FRACTIONAL_HYDROGEN = re.compile(r"(?:PAW\w*|US)\s+H(?:\d*\.\d+)\s")
@@ -59,7 +60,11 @@ def _parse_vasprun(text: str, origin: Origin) -> Crystal:
     frames = call_reader(lambda: list(untyped(BytesIO(text.encode()), index=-1)), name, "ASE")
     if not frames:
         raise unreadable(name, _UNFINISHED, _FINISH)
-    return from_ase(frames[-1], origin.material_id, name, properties={})
+    counts = re.search(r"<atoms>\s*(\d+)\s*</atoms>", text)
+    volumes = re.findall(r'<i name="volume">\s*([\d.]+)\s*</i>', text)
+    return check_statements(
+        from_ase(frames[-1], origin.material_id, name, properties={}), _statements(counts and counts[1], volumes)
+    )
 
 
 def _parse_outcar(text: str, origin: Origin) -> Crystal:
@@ -80,12 +85,17 @@ def _parse_outcar(text: str, origin: Origin) -> Crystal:
     if not chunks:
         raise unreadable(name, _UNFINISHED, _FINISH)
     atoms = call_reader(chunks[-1].build, name, "ASE")
-    if (stated := re.search(r"NIONS\s*=\s*(\d+)", text)) and int(stated[1]) != len(atoms):
-        raise StructureError(
-            f"{name}: the file says NIONS = {stated[1]} but lists {len(atoms)} atoms; check the file.",
-            code="contradicts_file",
-        )
-    return from_ase(atoms, origin.material_id, name, properties={})
+    counts = re.search(r"NIONS\s*=\s*(\d+)", text)
+    volumes = re.findall(r"volume of cell\s*:\s*([\d.]+)", text)
+    return check_statements(
+        from_ase(atoms, origin.material_id, name, properties={}), _statements(counts and counts[1], volumes)
+    )
+
+
+def _statements(n_atoms: str | None, volumes: list[str]) -> Statements:
+    """What a file says of its atoms, and of its volume where it says that last."""
+    volume = float_or_none(volumes[-1]) if volumes else None
+    return Statements(n_atoms=int(n_atoms) if n_atoms else None, volume_angstrom3=volume)
 
 
 def _check_potentials(text: str, name: str) -> None:
