@@ -10,9 +10,9 @@ from paraisite.atomic import write_text_atomic
 from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions, FetchProgress, read_json
 from paraisite.structures.checks import one_line
-from paraisite.structures.optimade import STRUCTURE_KEYS
+from paraisite.structures.optimade import STATEMENT_KEYS, STRUCTURE_KEYS
 
-RESPONSE_FIELDS = [*STRUCTURE_KEYS, "species", "dimension_types"]
+RESPONSE_FIELDS = [*STRUCTURE_KEYS, *STATEMENT_KEYS]
 ATTEMPTS = 5
 STATE_FILE = ".optimade.json"
 """Hidden, so that it is not taken for structures."""

@@ -18,6 +18,7 @@ from paraisite.structures.crystal import Crystal
 from paraisite.structures.jarvis import jarvis_structure, parse_jarvis
 from paraisite.structures.optimade import optimade_columns, optimade_structure, parse_optimade
 from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
+from paraisite.structures.stated_columns import check_columns
 
 _STRUCTURES = {"structure", "attributes", "atoms"}
 _LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -130,7 +131,8 @@ def parse_entry(key: str | None, entry: Any, origin: Origin) -> Crystal:
     columns = {**(own if isinstance(own, dict) else {}), **columns}
     used = take_id(origin, columns)
     try:
-        return parse(structure, scalar_columns(columns, skip=used), origin)
+        crystal = parse(structure, scalar_columns(columns, skip=used), origin)
+        return check_columns(crystal, columns)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise unreadable(origin.source, f"the structure is broken, {type(error).__name__} {error}") from error
 
