@@ -23,7 +23,7 @@ _CARDS = frozenset({
     "OCCUPATIONS", "ATOMIC_VELOCITIES", "ATOMIC_FORCES", "SOLVENTS", "HUBBARD",
 })  # fmt: skip
 _LAST_WORDS = "JOB DONE"
-_LISTED_SITE = re.compile(r"^\s*\d+\s+(\S+)\s+tau\(", re.MULTILINE)
+_LISTED_SITE = re.compile(r"^\s*(\d+)\s+(\S+)\s+tau\(", re.MULTILINE)
 _VOLUME = re.compile(r"unit-cell volume\s*=\s*([\d.]+)\s*\(?a\.u\.")
 _BOHR_ANGSTROM = 0.529177210903
 
@@ -100,8 +100,20 @@ def _labels(lines: Sequence[str]) -> list[str]:
     return labels
 
 
+def _listed_labels(text: str) -> list[str]:
+    """The labels of the sites at the beginning of an output, which may list them again in crystal coordinates."""
+    labels: list[str] = []
+    for number, label in _LISTED_SITE.findall(text):
+        if int(number) <= len(labels):
+            break
+        labels.append(label)
+    return labels
+
+
 def _check_labels(labels: list[str], atoms: Any, name: str) -> None:
-    """Refuse labels of which ASE makes other elements than they say."""
+    """Refuse more or fewer labels than atoms, and those of which ASE makes other elements than they say."""
+    if len(labels) != len(atoms):
+        raise contradiction(name, f"{len(atoms)} atoms", f"it lists {len(labels)}")
     symbols = elements_of_labels(labels, name)
     if symbols != list(atoms.symbols):
         raise unreadable(name, "ASE reads other elements than the labels say")
@@ -127,5 +139,5 @@ def _parse_output(text: str, origin: Origin) -> Crystal:
         n_atoms=int(counts[-1]) if counts else None,
         volume_angstrom3=float(volumes[-1]) * _BOHR_ANGSTROM**3 if volumes else None,
     )
-    _check_labels(_labels(text.splitlines()) or _LISTED_SITE.findall(text)[: len(atoms)], atoms, name)
+    _check_labels(_labels(text.splitlines()) or _listed_labels(text), atoms, name)
     return check_statements(from_ase(atoms, origin.material_id, name, properties={}), statements)

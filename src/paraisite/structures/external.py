@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TypeVar
 
 from paraisite.errors import StructureError
 from paraisite.structures.checks import unreadable
 
+T = TypeVar("T")
+
 _LABEL = re.compile(r"([A-Z][a-z]?)(?:\d+|[_-].*|:.*)?")
 
 
-def call_reader(read: Callable[[], Any], name: str, program: str) -> Any:
+def call_reader(read: Callable[[], T], name: str, program: str) -> T:
     """What a reader of another package gives.
 
     Args:

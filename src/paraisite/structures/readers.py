@@ -252,7 +252,7 @@ def _records(path: Path, kind: str | None, raw: BinaryIO | None) -> Iterator[Rec
         return found.records(path)
     if found is not None and found.reads == "lines":
         return _streamed(path, raw, found)
-    return _data_records(str(path), decompressed(path.read_bytes()), found and found.name)
+    return _data_records(str(path), decompressed(path.read_bytes()), found.name if found else None)
 
 
 def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:

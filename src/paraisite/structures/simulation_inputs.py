@@ -71,6 +71,8 @@ def _parse_aims(text: str, origin: Origin) -> Crystal:
 
     untyped: Any = parse_geometry_lines
     lines = [re.sub(r"#.*", "", line) for line in text.splitlines()]
+    if sum(line.split()[:1] == ["lattice_vector"] for line in lines) < 3:
+        raise StructureError(f"{origin.source}: the file has no three lattice vectors; add them.", code="no_cell")
     atoms = call_reader(lambda: untyped(lines, apply_constraints=False), origin.source, "ASE")
     return from_ase(atoms, origin.material_id, origin.source, properties={})
 
