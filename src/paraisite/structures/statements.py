@@ -26,6 +26,8 @@ DALTON_PER_ANGSTROM3 = 1.66053906892
 """1 Da/Å³ in g/cm³ (CODATA 2022)."""
 DEUTERIUM_DALTON = 2.014
 HYDROGEN = 1
+DIATOMIC = {1, 7, 8, 9, 17, 35, 53}
+"""Elements whose formula unit may be the molecule."""
 
 DENSITY_TOLERANCE = 0.03
 """Relative; a stated density often belongs to the cell at another temperature or before the last refinement."""
@@ -128,11 +130,10 @@ def _check_formula(read: Mapping[int, int], formula: Mapping[str, Decimal], unit
     multiples = _multiples(read, stated, skip=HYDROGEN) if len(stated) > 1 else _multiples(read, stated, skip=0)
     low, high = multiples
     divisor = _common_divisor(formula)
+    parts = {1, divisor} | ({divisor // 2} if set(stated) <= DIATOMIC and divisor % 2 == 0 else set())
     if units is not None:
         allowed = [
-            units / part
-            for part in {1, divisor}
-            if low <= units / part * (1 + 1e-9) and units / part <= high * (1 + 1e-9)
+            units / part for part in parts if low <= units / part * (1 + 1e-9) and units / part <= high * (1 + 1e-9)
         ]
         if not allowed:
             raise contradiction(name, f"{both[0]} with Z = {units}", both[1])
