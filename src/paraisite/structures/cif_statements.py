@@ -40,15 +40,27 @@ def statements_of(block: gemmi.cif.Block) -> Statements:
     Of the formulas the first counts that can be read: that of all atoms, else of the moieties, else the structural one. A
     measured density is left aside, since a porous or impure sample has another.
     """
-    formulas = (parse_formula(block_value(block, tag)) for tag in _FORMULA_TAGS)
+    formulas = [formula for tag in _FORMULA_TAGS if (formula := parse_formula(block_value(block, tag)))]
     units = block_value(block, "_cell_formula_units_Z")
     return Statements(
-        formula=next((formula for formula in formulas if formula), None),
+        formula=_formula_unit(formulas),
         formula_units=int(units) if units.isdecimal() and 0 < len(units) < 6 and int(units) > 0 else None,
         density_g_per_cm3=_positive(block, "_exptl_crystal_density_diffrn"),
         formula_weight_dalton=_positive(block, "_chemical_formula_weight"),
         volume_angstrom3=_positive(block, "_cell_volume"),
     )
+
+
+def _formula_unit(formulas: list[dict[str, Decimal]]) -> dict[str, Decimal] | None:
+    """The first formula; where that is one of the whole cell, as some programs write it, the one of the unit beside it."""
+    if not formulas:
+        return None
+    first = formulas[0]
+    for other in formulas[1:]:
+        ratios = {first[symbol] / amount for symbol, amount in other.items() if symbol in first and amount}
+        if other.keys() == first.keys() and len(ratios) == 1 and ratios.pop() > 1:
+            return other
+    return first
 
 
 @lru_cache(maxsize=4096)
