@@ -7,7 +7,8 @@
 An input is a function of seed, format and number, so `--first N --inputs 1 --format cif` gives one again. Inputs are read
 in a child process with 3 GB of address space; a structure that takes longer than 10 s is a finding too, and so is an input
 that ends the process. With `--semantic`, files stay well formed and contradict their own formula, number of
-formula units or symmetry: none may be read as another crystal than that of the intact file. The exit code is 1 where there are findings.
+formula units or symmetry: none may be read as another crystal than that of the intact file. The exit
+code is 1 where there are findings.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def statements_of(block: gemmi.cif.Block) -> Statements:
     formulas = [formula for tag in _FORMULA_TAGS if (formula := parse_formula(block_value(block, tag)))]
     units = block_value(block, "_cell_formula_units_Z")
     return Statements(
-        formula=_formula_unit(formulas),
+        formula=_formula_unit(formulas, units),
         formula_units=int(units) if units.isdecimal() and 0 < len(units) < 6 and int(units) > 0 else None,
         density_g_per_cm3=_positive(block, "_exptl_crystal_density_diffrn"),
         formula_weight_dalton=_positive(block, "_chemical_formula_weight"),
@@ -51,14 +51,14 @@ def statements_of(block: gemmi.cif.Block) -> Statements:
     )
 
 
-def _formula_unit(formulas: list[dict[str, Decimal]]) -> dict[str, Decimal] | None:
-    """The first formula; where that is one of the whole cell, as some programs write it, the one of the unit beside it."""
+def _formula_unit(formulas: list[dict[str, Decimal]], units: str) -> dict[str, Decimal] | None:
+    """The first formula; where that is one of the whole cell, as some programs write it beside Z, the one of the unit."""
     if not formulas:
         return None
     first = formulas[0]
     for other in formulas[1:]:
         ratios = {first[symbol] / amount for symbol, amount in other.items() if symbol in first and amount}
-        if other.keys() == first.keys() and len(ratios) == 1 and ratios.pop() > 1:
+        if other.keys() == first.keys() and len(ratios) == 1 and str(ratios.pop()) == units:
             return other
     return first
 

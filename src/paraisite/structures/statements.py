@@ -26,6 +26,8 @@ DALTON_PER_ANGSTROM3 = 1.66053906892
 """1 Da/Å³ in g/cm³ (CODATA 2022)."""
 DEUTERIUM_DALTON = 2.014
 HYDROGEN = 1
+ROUND = 1 + 1e-9
+"""Numbers within this factor are equal."""
 DIATOMIC = {1, 7, 8, 9, 17, 35, 53}
 """Elements whose formula unit may be the molecule."""
 
@@ -129,18 +131,25 @@ def _check_formula(read: Mapping[int, int], formula: Mapping[str, Decimal], unit
         raise contradiction(name, *both)
     multiples = _multiples(read, stated, skip=HYDROGEN) if len(stated) > 1 else _multiples(read, stated, skip=0)
     low, high = multiples
-    divisor = _common_divisor(formula)
-    parts = {1, divisor} | ({divisor // 2} if set(stated) <= DIATOMIC and divisor % 2 == 0 else set())
     if units is not None:
         allowed = [
-            units / part for part in parts if low <= units / part * (1 + 1e-9) and units / part <= high * (1 + 1e-9)
+            multiple
+            for multiple in _stated_multiples(formula, set(stated), units)
+            if low <= multiple * ROUND <= high * ROUND**2
         ]
         if not allowed:
             raise contradiction(name, f"{both[0]} with Z = {units}", both[1])
         low = high = allowed[0]
-    elif low > high * (1 + 1e-9):
+    elif low > high * ROUND:
         raise contradiction(name, *both)
     return _missing_hydrogens(read, stated, (low, high), both, name)
+
+
+def _stated_multiples(formula: Mapping[str, Decimal], numbers: set[int], units: int) -> list[float]:
+    """How often the cell holds the formula: Z times, or once where some program wrote that of the cell beside Z."""
+    divisor = _common_divisor(formula)
+    whole_cell = units == divisor or (numbers <= DIATOMIC and 2 * units == divisor)
+    return [float(units), 1.0] if whole_cell else [float(units)]
 
 
 def _multiples(read: Mapping[int, int], stated: Mapping[int, tuple[float, float]], skip: int) -> tuple[float, float]:
@@ -166,9 +175,9 @@ def _missing_hydrogens(
         return 0
     count, half_digit = stated[HYDROGEN]
     found = read.get(HYDROGEN, 0)
-    if found > multiples[1] * (count + half_digit) * (1 + 1e-9):
+    if found > multiples[1] * (count + half_digit) * ROUND:
         raise contradiction(name, *both)
-    if found >= multiples[0] * (count - half_digit) * (1 - 1e-9):
+    if found >= multiples[0] * (count - half_digit) / ROUND:
         return 0
     if len(stated) == 1:
         raise contradiction(name, *both)

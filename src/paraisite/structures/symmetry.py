@@ -40,12 +40,14 @@ class Group:
         elements: The same as whole numbers, for comparing groups: 24 times rotations and translations below 1.
         number: Its number in the International Tables; 0 where it is no setting that is known.
         name: Its Hermann-Mauguin symbol, or its number where the setting has none.
+        rotations: Its distinct rotations and rotoinversions, [n_rotations, 3, 3].
     """
 
     operations: Operations
     elements: frozenset[tuple[int, ...]]
     number: int
     name: str
+    rotations: np.ndarray
 
     @property
     def order(self) -> int:
@@ -78,7 +80,7 @@ def group_of_setting(xhm: str) -> Group:
     """Group of a tabulated setting, named by its extended Hermann-Mauguin symbol."""
     setting = gemmi.SpaceGroup(xhm)
     ops = list(setting.operations())
-    return Group(_stack(ops), frozenset(map(_element, ops)), setting.number, setting.xhm())
+    return _group(ops, frozenset(map(_element, ops)), setting)
 
 
 @lru_cache(maxsize=1024)
@@ -116,12 +118,17 @@ def _closed_group(ops: list[gemmi.Op]) -> Group:
     if frozenset(_element(op.wrap()) for op in whole) != elements or not centrings.issuperset(map(_element, sums)):
         raise ValueError(f"the {len(elements)} that are listed form no group, products of some are missing")
     ops = sorted(ops, key=lambda op: op != gemmi.Op())
-    setting = gemmi.find_spacegroup_by_ops(whole)
-    if setting is not None:
-        return Group(_stack(ops), elements, setting.number, setting.xhm())
+    return _group(ops, elements, gemmi.find_spacegroup_by_ops(whole))
+
+
+def _group(ops: list[gemmi.Op], elements: frozenset[tuple[int, ...]], setting: gemmi.SpaceGroup | None) -> Group:
+    """Group of operations that form one, in a tabulated setting or in another."""
     operations = _stack(ops)
+    rotations = np.unique(operations[0], axis=0)
+    if setting is not None:
+        return Group(operations, elements, setting.number, setting.xhm(), rotations)
     number = _number_of(operations)
-    return Group(operations, elements, number, f"no. {number} in another setting" if number else "no known group")
+    return Group(operations, elements, number, f"no. {number}" if number else "no known group", rotations)
 
 
 def _number_of(operations: Operations) -> int:
@@ -142,7 +149,9 @@ def _element(op: gemmi.Op) -> tuple[int, ...]:
 
 def preserves(cell: np.ndarray, group: Group, tolerance: float) -> bool:
     """Whether the operations leave lengths and angles of a cell, [3, 3], alone within a relative tolerance."""
-    rotations = group.operations[0]
+    if group.order == 1:
+        return True
+    rotations = group.rotations
     metric = cell @ cell.T
     moved = np.einsum("nji,jk,nkl->nil", rotations, metric, rotations)
     scale = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
