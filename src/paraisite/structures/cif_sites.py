@@ -79,13 +79,8 @@ def sites_of(block: gemmi.cif.Block, statements: Statements, name: str) -> Sites
     names = labels or types
     if names is None or x is None or y is None or z is None:
         raise unreadable(name, "the sites have neither labels nor type symbols", "add them")
-    filled = np.ones(len(names), dtype=bool)
-    if flags:
-        filled &= np.array([flag.lower().strip("'\"") not in ("dum", "dummy") for flag in flags])
     amounts = _occupancies(occupancy, name) if occupancy else None
-    if amounts is not None:
-        filled &= amounts != 0.0
-    kept = np.nonzero(filled)[0].tolist()
+    kept = _filled(len(names), flags, amounts)
     if not kept:
         raise StructureError(f"{name}: no listed site holds an atom; add the sites.", code="no_atoms")
     if len(kept) < len(names):
@@ -103,7 +98,17 @@ def sites_of(block: gemmi.cif.Block, statements: Statements, name: str) -> Sites
         raise
     fractional = np.array([_coordinates(column, names, name) for column in (x, y, z)]).T
     sites = Sites(numbers, fractional, names, unclear)
-    return sites if amounts is None else _full(sites, amounts[kept], name)
+    return _full(sites, amounts[kept], name) if parts and amounts is not None else sites
+
+
+def _filled(n_sites: int, flags: list[str] | None, amounts: np.ndarray | None) -> list[int]:
+    """Sites that are neither dummies nor empty."""
+    kept = list(range(n_sites))
+    if flags:
+        kept = [index for index in kept if flags[index].lower().strip("'\"") not in ("dum", "dummy")]
+    if amounts is not None and not amounts.all():
+        kept = [index for index in kept if amounts[index] != 0.0]
+    return kept
 
 
 def floats(words: list[str], name: str) -> list[float]:
@@ -249,6 +254,8 @@ def _coordinates(column: list[str], labels: list[str], name: str) -> list[float]
         if word in _ABSENT:
             raise unreadable(name, f"site {label} has no coordinates", "add them or remove the site")
     values = floats(column, name)
+    if all(map(isfinite, values)):
+        return values
     for label, value in zip(labels, values, strict=True):
         if not isfinite(value):
             raise StructureError(
@@ -259,11 +266,8 @@ def _coordinates(column: list[str], labels: list[str], name: str) -> list[float]
 
 def _full(sites: Sites, amounts: np.ndarray, name: str) -> Sites:
     """Sites that hold one atom each; those of one element that share a place, in two charge states, are joined."""
-    parts = np.abs(amounts - 1.0) > OCCUPANCY_TOLERANCE
-    if not parts.any():
-        return sites
     kept = np.ones(len(amounts), dtype=bool)
-    for index in np.nonzero(parts)[0].tolist():
+    for index in np.nonzero(np.abs(amounts - 1.0) > OCCUPANCY_TOLERANCE)[0].tolist():
         if not kept[index]:
             continue
         shift = sites.fractional - sites.fractional[index]

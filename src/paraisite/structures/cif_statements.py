@@ -41,9 +41,12 @@ def statements_of(block: gemmi.cif.Block) -> Statements:
     measured density is left aside, since a porous or impure sample has another.
     """
     formulas = [formula for tag in _FORMULA_TAGS if (formula := parse_formula(block_value(block, tag)))]
+    structural = parse_formula(block_value(block, _FORMULA_TAGS[-1]))
+    formula, n_atoms = _formula_unit(formulas[0] if formulas else None, structural)
     units = block_value(block, "_cell_formula_units_Z")
     return Statements(
-        formula=_formula_unit(formulas, units),
+        formula=formula,
+        n_atoms=n_atoms,
         formula_units=int(units) if units.isdecimal() and 0 < len(units) < 6 and int(units) > 0 else None,
         density_g_per_cm3=_positive(block, "_exptl_crystal_density_diffrn"),
         formula_weight_dalton=_positive(block, "_chemical_formula_weight"),
@@ -51,16 +54,19 @@ def statements_of(block: gemmi.cif.Block) -> Statements:
     )
 
 
-def _formula_unit(formulas: list[dict[str, Decimal]], units: str) -> dict[str, Decimal] | None:
-    """The first formula; where that is one of the whole cell, as some programs write it beside Z, the one of the unit."""
-    if not formulas:
-        return None
-    first = formulas[0]
-    for other in formulas[1:]:
-        ratios = {first[symbol] / amount for symbol, amount in other.items() if symbol in first and amount}
-        if other.keys() == first.keys() and len(ratios) == 1 and str(ratios.pop()) == units:
-            return other
-    return first
+def _formula_unit(
+    first: dict[str, Decimal] | None, structural: dict[str, Decimal] | None
+) -> tuple[dict[str, Decimal] | None, int | None]:
+    """The formula of the unit, and the atoms of the cell where the first formula is that of the whole cell.
+
+    Some programs write the cell's atoms as the sum formula; the smaller structural formula beside it gives that away.
+    """
+    if first is None or structural is None or first.keys() != structural.keys() or not all(structural.values()):
+        return first, None
+    ratios = {first[symbol] / amount for symbol, amount in structural.items()}
+    if len(ratios) == 1 and ratios.pop() > 1:
+        return structural, int(sum(first.values()))
+    return first, None
 
 
 @lru_cache(maxsize=4096)
