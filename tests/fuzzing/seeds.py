@@ -30,7 +30,7 @@ SUFFIXES = {
 @cache
 def seeds() -> dict[str, tuple[bytes, ...]]:
     """Intact inputs by format."""
-    crystals = _crystals()
+    crystals = seed_crystals()
     records = [_optimade_record(crystal) for crystal in crystals]
     structures = [_pymatgen_entry(crystal) for crystal in crystals]
     texts = {
@@ -44,7 +44,8 @@ def seeds() -> dict[str, tuple[bytes, ...]]:
     return {kind: tuple(text.encode() for text in found) for kind, found in texts.items()}
 
 
-def _crystals() -> list[Crystal]:
+def seed_crystals() -> list[Crystal]:
+    """Crystals of the inputs."""
     return [
         build("rocksalt", ["Na", "Cl"], {"a": 5.64}, material_id="salt"),
         build("wurtzite", ["Zn", "O"], {"a": 3.25, "c": 5.21, "u": 0.382}, material_id="zincite"),

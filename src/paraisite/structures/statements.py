@@ -5,6 +5,7 @@ A reader collects what its file says besides the sites as `Statements` and passe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,7 +13,6 @@ from functools import reduce
 from math import gcd, inf, isfinite
 from typing import Any
 
-import numpy as np
 from ase.data import atomic_masses, chemical_symbols
 
 from paraisite.errors import StructureError
@@ -26,6 +26,10 @@ DALTON_PER_ANGSTROM3 = 1.66053906892
 """1 Da/Å³ in g/cm³ (CODATA 2022)."""
 DEUTERIUM_DALTON = 2.014
 HYDROGEN = 1
+ROUND = 1 + 1e-9
+"""Numbers within this factor are equal."""
+DIATOMIC = {1, 7, 8, 9, 17, 35, 53}
+"""Elements whose formula unit may be the molecule."""
 
 DENSITY_TOLERANCE = 0.03
 """Relative; a stated density often belongs to the cell at another temperature or before the last refinement."""
@@ -73,8 +77,7 @@ def check_statements(crystal: Crystal, statements: Statements, *, name: str = ""
         StructureError: `contradicts_file`, with both sides in the message.
     """
     name = name or crystal.source or crystal.material_id or "structure"
-    numbers, counts = np.unique(crystal.numbers, return_counts=True)
-    read = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    read = Counter(crystal.numbers.tolist())
     if statements.n_atoms is not None and statements.n_atoms != crystal.n_atoms:
         raise contradiction(name, f"{statements.n_atoms} atoms in the cell", f"{crystal.n_atoms} were read")
     _check_volume(crystal, statements, name)
@@ -112,6 +115,21 @@ def _check_volume(crystal: Crystal, statements: Statements, name: str) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The formula of a file and the atoms of its cell, put into words only where they disagree."""
+
+    formula: Mapping[str, Decimal]
+    read: Mapping[int, int]
+    name: str
+
+    def contradiction(self, more: str = "") -> StructureError:
+        """The error, with more said of the formula."""
+        return contradiction(
+            self.name, f"the formula {_formula_text(self.formula)}{more}", f"the sites hold {_cell_text(self.read)}"
+        )
+
+
 def _check_formula(read: Mapping[int, int], formula: Mapping[str, Decimal], units: int | None, name: str) -> int:
     """Refuse a formula, or a number of formula units, that the cell does not hold; the number of missing hydrogens."""
     stated: dict[int, tuple[float, float]] = {}
@@ -122,24 +140,30 @@ def _check_formula(read: Mapping[int, int], formula: Mapping[str, Decimal], unit
         count, half_digit = stated.get(number, (0.0, 0.0))
         stated[number] = count + float(amount), half_digit + _half_digit(amount)
     stated = {number: amount for number, amount in stated.items() if amount[0] > 0.0}
-    both = f"the formula {_formula_text(formula)}", f"the sites hold {_cell_text(read)}"
+    both = Sides(formula, read, name)
     if set(read) - set(stated) or set(stated) - set(read) - {HYDROGEN}:
-        raise contradiction(name, *both)
+        raise both.contradiction()
     multiples = _multiples(read, stated, skip=HYDROGEN) if len(stated) > 1 else _multiples(read, stated, skip=0)
     low, high = multiples
-    divisor = _common_divisor(formula)
     if units is not None:
         allowed = [
-            units / part
-            for part in {1, divisor}
-            if low <= units / part * (1 + 1e-9) and units / part <= high * (1 + 1e-9)
+            multiple
+            for multiple in _stated_multiples(formula, set(stated), units)
+            if low <= multiple * ROUND <= high * ROUND**2
         ]
         if not allowed:
-            raise contradiction(name, f"{both[0]} with Z = {units}", both[1])
+            raise both.contradiction(f" with Z = {units}")
         low = high = allowed[0]
-    elif low > high * (1 + 1e-9):
-        raise contradiction(name, *both)
-    return _missing_hydrogens(read, stated, (low, high), both, name)
+    elif low > high * ROUND:
+        raise both.contradiction()
+    return _missing_hydrogens(read, stated, (low, high), both)
+
+
+def _stated_multiples(formula: Mapping[str, Decimal], numbers: set[int], units: int) -> list[float]:
+    """How often the cell holds the formula: Z times, or once where some program wrote that of the cell beside Z."""
+    divisor = _common_divisor(formula)
+    whole_cell = units == divisor or (numbers <= DIATOMIC and 2 * units == divisor)
+    return [float(units), 1.0] if whole_cell else [float(units)]
 
 
 def _multiples(read: Mapping[int, int], stated: Mapping[int, tuple[float, float]], skip: int) -> tuple[float, float]:
@@ -157,25 +181,26 @@ def _missing_hydrogens(
     read: Mapping[int, int],
     stated: Mapping[int, tuple[float, float]],
     multiples: tuple[float, float],
-    both: tuple[str, str],
-    name: str,
+    both: Sides,
 ) -> int:
     """Hydrogens of the formula that the cell lacks; refuse too many."""
     if HYDROGEN not in stated:
         return 0
     count, half_digit = stated[HYDROGEN]
     found = read.get(HYDROGEN, 0)
-    if found > multiples[1] * (count + half_digit) * (1 + 1e-9):
-        raise contradiction(name, *both)
-    if found >= multiples[0] * (count - half_digit) * (1 - 1e-9):
+    if found > multiples[1] * (count + half_digit) * ROUND:
+        raise both.contradiction()
+    if found >= multiples[0] * (count - half_digit) / ROUND:
         return 0
     if len(stated) == 1:
-        raise contradiction(name, *both)
+        raise both.contradiction()
     return round(multiples[0] * count) - found
 
 
 def _check_masses(crystal: Crystal, read: Mapping[int, int], missing: int, statements: Statements, name: str) -> None:
     """Refuse a density or formula weight that the atoms of the cell do not have."""
+    if statements.density_g_per_cm3 is None and statements.formula_weight_dalton is None:
+        return
     light = float(atomic_masses[crystal.numbers].sum()) + missing * float(atomic_masses[HYDROGEN])
     # Deuterium counts as hydrogen here, and a file may state the mass of either.
     heavy = light + (read.get(HYDROGEN, 0) + missing) * (DEUTERIUM_DALTON - float(atomic_masses[HYDROGEN]))
