@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from paraisite.datasets.catalogue import load_data_set
 from paraisite.prediction.predict import Predictor
 from paraisite.structures import Crystal, ReadFailure, ReadOptions, iter_crystals
 
@@ -53,6 +54,15 @@ CASES: dict[str, Right | Refused] = {
     "12a_mixed_AMCSD.cif": Refused("partial_occupancy", "0.6"),
     "12b_no_angles.cif": Refused("no_cell", "_cell_angle_alpha"),
     "12c_dotted.cif": SALT,
+    "12d_nacl.cif.xz": SALT,
+    "06a_optimade_assemblies.json": Refused("partial_occupancy", "assemblies"),
+    "06b_optimade_attached_H.json": Refused("unreadable", "attached"),
+    "right/06.json": Right("MgO", 8, "06.json"),
+    "POSCAR_01_vasp4_selective": Refused("unreadable", "names no elements"),
+    "POSCAR_08_more_counts": Refused("unreadable", "1 element symbols and 2 counts"),
+    "POSCAR_10_wrapped": Right("NaCl", 24, "POSCAR_10"),
+    "right/POSCAR_01": Right("TiO2", 6, "POSCAR_01"),
+    "right/POSCAR_08": Right("MgO", 8, "POSCAR_08"),
 }
 
 
@@ -92,3 +102,9 @@ def test_missing_hydrogens_are_predicted_with_a_warning_where_asked_for(shared: 
     assert row["kappa_mean"] > 0
     assert "4 more hydrogen atoms" in row["error"]
     assert row["error"].endswith(".")
+
+
+def test_an_empty_cell_of_a_table_labels_nothing(shared: Path) -> None:
+    data = load_data_set(str(shared / "cases" / "07_csv" / "table.csv"))
+    assert (len(data.crystals), data.kappa.max(), len(data.failures)) == (5, 140.0, 1)
+    assert "row 6" in data.failures[0].message
