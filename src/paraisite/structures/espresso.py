@@ -23,7 +23,7 @@ _CARDS = frozenset({
     "OCCUPATIONS", "ATOMIC_VELOCITIES", "ATOMIC_FORCES", "SOLVENTS", "HUBBARD",
 })  # fmt: skip
 _LAST_WORDS = "JOB DONE"
-_LISTED_SITE = re.compile(r"^\s*(\d+)\s+(\S+)\s+tau\(", re.MULTILINE)
+_LISTED_SITE = re.compile(r"^[ \t]*(\d+)[ \t]+(\S+)[ \t]+tau\(", re.MULTILINE)
 _VOLUME = re.compile(r"unit-cell volume\s*=\s*([\d.]+)\s*\(?a\.u\.")
 _BOHR_ANGSTROM = 0.529177210903
 
@@ -40,7 +40,7 @@ def espresso_output_records(text: str) -> Iterator[Record]:
 
 def looks_like_espresso_input(text: str) -> bool:
     """Whether the first characters are those of an input of `pw.x`."""
-    return re.search(r"^\s*&(control|system)\b", text, re.MULTILINE | re.IGNORECASE) is not None
+    return re.search(r"^[ \t]*&(control|system)\b", text, re.MULTILINE | re.IGNORECASE) is not None
 
 
 def looks_like_espresso_output(text: str) -> bool:

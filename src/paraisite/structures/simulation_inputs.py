@@ -22,6 +22,7 @@ from paraisite.structures.statements import Statements, check_statements, contra
 _CASTEP_ANGSTROM = {"ang": 1.0, "bohr": 0.529177210903, "a0": 0.529177210903, "nm": 10.0, "pm": 0.01}
 _CASTEP_LATTICE = ("lattice_cart", "lattice_abc")
 _CASTEP_POSITIONS = ("positions_frac", "positions_abs")
+_MAX_LINE_CHARACTERS = 1000
 _FIXED_OCCUPANCY = 10.0
 """SHELX adds this to a value that a refinement leaves alone, so that 11 is a full site."""
 
@@ -48,12 +49,12 @@ def xsf_records(text: str) -> Iterator[Record]:
 
 def looks_like_aims(text: str) -> bool:
     """Whether the first characters are those of a `geometry.in`."""
-    return re.search(r"^\s*lattice_vector\s", text, re.MULTILINE) is not None
+    return re.search(r"^[ \t]*lattice_vector\s", text, re.MULTILINE) is not None
 
 
 def looks_like_castep(text: str) -> bool:
     """Whether the first characters are those of a `.cell` file."""
-    return re.search(r"^\s*%block\s+(lattice|positions)_", text, re.MULTILINE | re.IGNORECASE) is not None
+    return re.search(r"^[ \t]*%block\s+(lattice|positions)_", text, re.MULTILINE | re.IGNORECASE) is not None
 
 
 def looks_like_res(text: str) -> bool:
@@ -63,7 +64,7 @@ def looks_like_res(text: str) -> bool:
 
 def looks_like_xsf(text: str) -> bool:
     """Whether the first characters are those of an XSF file."""
-    return re.search(r"^\s*PRIMVEC\b", text, re.MULTILINE) is not None
+    return re.search(r"^[ \t]*PRIMVEC\b", text, re.MULTILINE) is not None
 
 
 def _parse_aims(text: str, origin: Origin) -> Crystal:
@@ -81,13 +82,17 @@ def _parse_castep(text: str, origin: Origin) -> Crystal:
     from ase.io.castep import read_freeform  # noqa: PLC0415 - slow to import and seldom needed
 
     name = origin.source
-    opened = re.findall(r"^\s*%block\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
+    opened = re.findall(r"^[ \t]*%block\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
     for wanted in (_CASTEP_LATTICE, _CASTEP_POSITIONS):
         found = [block for block in map(str.lower, opened) if block in wanted]
         if len(found) != 1:
             raise unreadable(name, f"the file has {len(found)} blocks of {' or '.join(wanted)}", "give it one")
     untyped: Any = read_freeform
-    blocks = call_reader(lambda: untyped(StringIO(text)), name, "ASE")
+    # ASE's expressions take time by the square of the white space in a line, and of its length.
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    if max(map(len, lines), default=0) > _MAX_LINE_CHARACTERS:
+        raise unreadable(name, f"a line is longer than {_MAX_LINE_CHARACTERS} characters")
+    blocks = call_reader(lambda: untyped(StringIO("\n".join(lines))), name, "ASE")
     return call_reader(lambda: _castep_crystal(blocks, origin), name, "the reader")
 
 
@@ -181,7 +186,7 @@ def _parse_xsf(text: str, origin: Origin) -> Crystal:
     frames = call_reader(lambda: list(untyped(StringIO(text))), name, "ASE")
     if not frames:
         raise unreadable(name, "the file holds no structure")
-    lists = re.split(r"^\s*PRIMCOORD.*$", re.sub(r"#.*", "", text), flags=re.MULTILINE)[1:]
+    lists = re.split(r"^[ \t]*PRIMCOORD.*$", re.sub(r"#.*", "", text), flags=re.MULTILINE)[1:]
     if lists and len(lists) != len(frames):
         raise contradiction(name, f"{len(frames)} structures", f"it holds {len(lists)} lists of atoms")
     if lists and (n_rows := _count_rows(lists[-1])) != len(frames[-1]):

@@ -18,7 +18,7 @@ from paraisite.structures.statements import Statements, check_statements
 
 # Potentials of hydrogen with a fraction of its charge, such as H.5 and H1.25.
 _FRACTIONAL_HYDROGEN = re.compile(r"(?:PAW\w*|US)\s+H(?:\d*\.\d+)\s")
-_MIXING = re.compile(r'name="VCA">([^<]*)<|^\s*VCA\s*=(.*)$', re.MULTILINE)
+_MIXING = re.compile(r'name="VCA">([^<]*)<|^[ \t]*VCA\s*=(.*)$', re.MULTILINE)
 _UNFINISHED = "the calculation has not finished, so its last structure is not the final one"
 _FINISH = "let it finish, or give its CONTCAR"
 
