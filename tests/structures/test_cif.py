@@ -384,6 +384,28 @@ def test_the_operations_of_a_magnetic_group_count_without_time_reversal(tmp_path
     assert crystal.n_atoms == 2
 
 
+def test_magnetic_operations_under_the_names_of_drafts(tmp_path: Path) -> None:
+    tags = "loop_\n_space_group_symop.magn_id\n_space_group_symop.magn_operation_xyz\n1 x,y,z,+1\n2 -x,-y,-z,-1\n"
+    (crystal,) = read(tmp_path, cif_text(tags, "Mn1 Mn 0.1 0.2 0.3"), "x.mcif")
+    assert isinstance(crystal, Crystal), crystal
+    assert crystal.n_atoms == 2
+
+
+def test_symmetry_under_unknown_names_is_no_absence_of_symmetry(tmp_path: Path) -> None:
+    (failure,) = read(tmp_path, cif_text("_space_group_ssg_name 'P m -3 m'\n"))
+    assert isinstance(failure, ReadFailure), failure
+    assert "_space_group_ssg_name" in failure.message
+
+
+def test_a_name_that_stands_twice_must_say_the_same(tmp_path: Path) -> None:
+    once = "_chemical_formula_sum 'Cl Na'\n"
+    (crystal,) = read(tmp_path, cif_text(FCC + once + "_chemical_formula_sum ''\n"))
+    assert isinstance(crystal, Crystal), crystal
+    (failure,) = read(tmp_path, cif_text(FCC + once + "_chemical_formula_sum 'K Cl'\n"))
+    assert isinstance(failure, ReadFailure), failure
+    assert failure.code == "contradicts_file"
+
+
 def test_ase_writes_what_we_read(tmp_path: Path) -> None:
     from ase.build import bulk
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from math import isfinite
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -132,7 +133,7 @@ def _read_block(block: gemmi.cif.Block | str, use_name: bool, origin: Origin) ->
         if use_name and header:
             origin.material_id = header[0]
         try:
-            parsed = gemmi.cif.read_string(block).sole_block()
+            parsed = _without_repeats(gemmi.cif.read_string(block, check_level=0).sole_block(), origin.source)
         except (ValueError, RuntimeError) as error:
             raise unreadable(origin.source, f"the block is no CIF, {one_line(error)}", "correct it") from error
     else:
@@ -140,6 +141,24 @@ def _read_block(block: gemmi.cif.Block | str, use_name: bool, origin: Origin) ->
         if use_name and parsed.name.strip():
             origin.material_id = parsed.name
     return read_block(parsed, origin)
+
+
+def _without_repeats(block: gemmi.cif.Block, name: str) -> gemmi.cif.Block:
+    """The block, where a name that stands in it twice has the same value both times or none the second time."""
+    values: dict[str, str] = {}
+    for item in block:
+        pair: Any = item.pair
+        tags = [] if item.loop is None else [tag.lower() for tag in item.loop.tags]
+        if any(tag in values for tag in tags):
+            raise StructureError(f"{name}: the block has two lists of one name; keep one of them.", code="unreadable")
+        values.update(dict.fromkeys(tags, ""))
+        if pair is None:
+            continue
+        tag, value = pair[0].lower(), gemmi.cif.as_string(pair[1]).strip()
+        if tag in values and value not in ("", "?", ".", values[tag]):
+            raise contradiction(name, f"'{values[tag]}' as {pair[0]}", f"it says '{value}' too")
+        values.setdefault(tag, value)
+    return block
 
 
 def _as_ascii(data: bytes) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -26,8 +27,12 @@ from paraisite.structures.symmetry import (
 )
 
 _OPERATION_TAGS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
-_MAGNETIC_OPERATIONS = ("_space_group_symop_magn_operation.xyz", "_space_group_symop_magn_operation_xyz")
-_MAGNETIC_CENTRINGS = ("_space_group_symop_magn_centering.xyz", "_space_group_symop_magn_centering_xyz")
+# The names of the magnetic dictionary and of its drafts, which files still have.
+_MAGNETIC_OPERATIONS = tuple(
+    f"_space_group_symop{tag}"
+    for tag in ("_magn_operation.xyz", "_magn_operation_xyz", ".magn_operation_xyz", ".magn_operation.xyz")
+)
+_MAGNETIC_CENTRINGS = tuple(tag.replace("operation", "centering") for tag in _MAGNETIC_OPERATIONS)
 _HALL_TAGS = ("_space_group_name_Hall", "_symmetry_space_group_name_Hall")
 _HM_TAGS = ("_symmetry_space_group_name_H-M", "_space_group_name_H-M_alt", "_space_group_name_H-M_full")
 _NUMBER_TAGS = ("_space_group_IT_number", "_symmetry_Int_Tables_number")
@@ -35,6 +40,8 @@ _TIME_REVERSAL = re.compile(r"\s*,\s*[+-]1\s*$")
 _SUFFIX = re.compile(
     r"\s*:?\s*([SZHR])$|\s+O([12])$|\s*\(?(?:origin|setting)\s*(?:choice)?\s*([12])\)?$", re.IGNORECASE
 )
+_SYMMETRY_TAG = re.compile(r"symop|space_group|symmetry_equiv|symmetry_space", re.IGNORECASE)
+_SYSTEM_TAG = re.compile(r"crystal_system|cell_setting|parent_space|symop.*_id$", re.IGNORECASE)
 _SUFFIXES = {"S": "1", "Z": "2"}
 CELL_TOLERANCE = 0.02
 """Relative; a cell may be measured or relaxed without its symmetry, but not be of another crystal system."""
@@ -92,6 +99,8 @@ def symmetry_of(block: gemmi.cif.Block, cell: np.ndarray, angles: tuple[float, f
     if triplets and hall is not None:
         named.append(Named(f"the Hall symbol of {hall.name}", (hall,), hall.number))
     if given is None:
+        if not named:
+            _check_silent(block, name)
         return _without_operations(named, cell, name)
     if not preserves(cell, given, CELL_TOLERANCE):
         raise contradiction(name, f"the symmetry operations of {given.name}", "the cell does not have this symmetry")
@@ -155,6 +164,19 @@ def _relation(given: Group, statement: Named, name: str) -> str:
     if all(given.order < group.order for group in statement.settings):
         return "higher"
     raise contradiction(name, statement.text, f"its symmetry operations are the {given.order} of {given.name}")
+
+
+def _check_silent(block: gemmi.cif.Block, name: str) -> None:
+    """Refuse a block of which no symmetry is understood, unless it says nothing of symmetry at all and so lists all sites."""
+    for item in block:
+        pair: Any = item.pair
+        tags = list(item.loop.tags) if item.loop is not None else [] if pair is None else [pair[0]]
+        empty = pair is not None and gemmi.cif.as_string(pair[1]).strip() in ("", "?", ".")
+        if empty:
+            continue
+        for tag in tags:
+            if _SYMMETRY_TAG.search(tag) and not _SYSTEM_TAG.search(tag):
+                raise unreadable(name, f"the symmetry in {tag} is not understood", "list the symmetry operations")
 
 
 def _without_operations(named: Sequence[Named], cell: np.ndarray, name: str) -> Symmetry:
