@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -219,18 +220,36 @@ def _read_table(path: Path, kappa_column: str | None) -> Iterator[Crystal | Read
             f"The table {path} needs a column of structure files ({', '.join(FILE_COLUMNS)}) and one of κ "
             f"({', '.join(kappa_names)}); it has {', '.join(columns) or 'no row'}."
         )
-    for row in rows:
-        yield from _read_row(path, row, file_column)
+    for number, row in enumerate(rows, 1):
+        yield from _read_row(path, number, row, file_column)
 
 
-def _read_row(path: Path, row: dict[str, str], file_column: str) -> Iterator[Crystal | ReadFailure]:
+def _read_row(path: Path, number: int, row: dict[str, str], file_column: str) -> Iterator[Crystal | ReadFailure]:
+    """The crystal of a row's file; a cell that does not name one file of one crystal labels nothing."""
+    cell = (row[file_column] or "").strip()
+    items = list(islice(iter_crystals([path.parent / cell]), 2)) if cell and _is_single_file(path.parent / cell) else []
+    if len(items) != 1:
+        reason = f"the column {file_column} is empty" if not cell else f"'{cell}' is no file"
+        reason = f"'{cell}' holds several structures" if items else reason
+        yield ReadFailure(
+            (row.get("material_id") or "").strip() or f"{path.stem}#{number}", f"{path}#{number}", "unreadable",
+            f"{path}: row {number} names no file of one structure, {reason}; write the path of one.",
+        )  # fmt: skip
+        return
     extra = {key: value for key, value in row.items() if key and key != file_column}
-    for item in iter_crystals([path.parent / row[file_column]]):
+    for item in items:
         if isinstance(item, ReadFailure):
             yield item
         else:
             name = extra.get("material_id") or item.material_id
             yield replace(item, material_id=name, properties={**item.properties, **extra})
+
+
+def _is_single_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return False
 
 
 def select(data: DataSet, indices: Sequence[int], failures: Sequence[ReadFailure]) -> DataSet:

@@ -15,13 +15,19 @@ from paraisite.features.environments import count_environments
 from paraisite.graphs.build import build_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import iter_crystals
+from paraisite.structures.statements import MISSING_HYDROGENS
 
 CHUNK_CRYSTALS = 256
 """Crystals that are carried through the pipeline together: many enough for the model, few enough for the memory."""
 OK = "ok"
 BONDLESS = "bondless_atoms"
+
+
+def predicted_statuses(options: ReadOptions = STRICT) -> frozenset[str]:
+    """Status of rows that carry a prediction, some of them with a warning, where readers let pass what `options` say."""
+    return frozenset({OK, BONDLESS} | ({MISSING_HYDROGENS} if options.allow_missing_hydrogens else set()))
 
 
 @dataclass(slots=True)
@@ -32,7 +38,7 @@ class Rows:
         material_id: Identifiers.
         formula: Reduced formulas; empty for a failure.
         n_atoms: Atoms in the cell; 0 for a failure.
-        status: `ok`, `bondless_atoms` (predicted, with a warning), or the code of the error.
+        status: `ok`, `bondless_atoms` or `missing_hydrogens` (predicted, with a warning), or the code of the error.
         error: The sentence that explains a status other than `ok`; else empty.
         source: Where each was read.
     """
@@ -67,9 +73,21 @@ class Prepared:
     concerns: list[tuple[Concern, ...]]
 
 
-def prepare_paths(paths: Iterable[str | Path], settings: GraphSettings) -> Iterator[Prepared]:
-    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error."""
-    stream = iter_crystals(paths)
+def prepare_paths(
+    paths: Iterable[str | Path],
+    settings: GraphSettings,
+    options: ReadOptions = STRICT,
+    format: str | None = None,  # noqa: A002 - the word that users expect
+) -> Iterator[Prepared]:
+    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error.
+
+    Args:
+        paths: Files and folders.
+        settings: Graph settings of the model.
+        options: What readers let pass.
+        format: Format of all files, as for `iter_crystals`.
+    """
+    stream = iter_crystals(paths, format=format, options=options)
     while items := list(islice(stream, CHUNK_CRYSTALS)):
         yield prepare(items, settings)
 
@@ -96,11 +114,7 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
         rows.status[position[index]] = error.code
         rows.error[position[index]] = str(error)
     predicted = position[built.kept]
-    for row in predicted[built.store.bondless]:
-        rows.status[row] = BONDLESS
-        rows.error[row] = (
-            f"Some atoms have no neighbour within {settings.cutoff_angstrom:g} Å, so the model cannot see how they are bound."
-        )
+    _add_warnings(rows, predicted, [crystals[index] for index in built.kept], built.store.bondless, settings)
     kept = [crystals[index] for index in built.kept]
     volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in kept])
     formulas = [rows.formula[row] for row in predicted]
@@ -108,3 +122,21 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
     environments = count_environments(kept, settings) if described else np.zeros(len(kept))
     concerns = find_all_concerns(kept, built.store, formulas)
     return Prepared(rows, predicted, built.store, volume_per_atom, environments, concerns)
+
+
+def _add_warnings(
+    rows: Rows, predicted: np.ndarray, crystals: Sequence[Crystal], bondless: np.ndarray, settings: GraphSettings
+) -> None:
+    """Put what speaks against a prediction into its row; the reader's doubt goes first."""
+    for row, crystal, unbound in zip(predicted.tolist(), crystals, bondless.tolist(), strict=True):
+        sentences = []
+        if unbound:
+            rows.status[row] = BONDLESS
+            sentences.append(
+                f"Some atoms have no neighbour within {settings.cutoff_angstrom:g} Å, so the model cannot see how they are "
+                "bound."
+            )
+        if crystal.warning is not None:
+            rows.status[row] = crystal.warning.code
+            sentences.insert(0, f"{crystal.warning.message}.")
+        rows.error[row] = " ".join(sentences)

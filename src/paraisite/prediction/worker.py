@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from paraisite.graphs.settings import GraphSettings
 from paraisite.processes.child import Child, Parent
+from paraisite.structures.crystal import STRICT, ReadOptions
 
 if TYPE_CHECKING:
     from paraisite.prediction.prepare import Prepared
@@ -22,11 +23,17 @@ TASKS_AHEAD = 2
 class WorkerPool:
     """Worker processes that prepare paths, their results in the order of the paths."""
 
-    def __init__(self, n_workers: int, settings: GraphSettings) -> None:
-        """Start the workers."""
+    def __init__(
+        self,
+        n_workers: int,
+        settings: GraphSettings,
+        options: ReadOptions = STRICT,
+        format: str | None = None,  # noqa: A002 - as in `prepare_paths`
+    ) -> None:
+        """Start the workers, which read as `prepare_paths` does with the same arguments."""
         self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
         for worker in self._workers:
-            worker.send(settings)
+            worker.send((settings, options, format))
 
     def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
@@ -77,9 +84,9 @@ def main() -> None:
 
     parent = Parent()
     try:
-        settings: GraphSettings = parent.receive()
+        settings, options, kind = parent.receive()
         while True:
-            for chunk in prepare_paths(parent.receive(), settings):
+            for chunk in prepare_paths(parent.receive(), settings, options, kind):
                 parent.send(chunk)
             parent.send(None)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
