@@ -11,8 +11,7 @@ import numpy as np
 
 from paraisite.applicability import Concern, find_all_concerns
 from paraisite.graphs.build import build_graphs
-from paraisite.graphs.settings import GraphSettings
-from paraisite.graphs.store import GraphStore
+from paraisite.models.inputs import Inputs, Needs, gather_inputs
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.primitive import count_primitive_atoms
 from paraisite.structures.readers import iter_crystals
@@ -51,37 +50,33 @@ class Prepared:
     Attributes:
         rows: One row a structure, in the order of the input, failures among them.
         predicted: Rows that have a graph, [n_graphs] int64.
-        store: Their graphs.
-        volume_per_atom: Volumes of their cells over their atoms in Å³, [n_graphs] float64.
-        primitive_atoms: Atoms of their primitive cells, [n_graphs] int64.
+        inputs: What the model asked of those, [n_graphs].
         concerns: Why κ may not hold for each, whatever the model, [n_graphs].
     """
 
     rows: Rows
     predicted: np.ndarray
-    store: GraphStore
-    volume_per_atom: np.ndarray
-    primitive_atoms: np.ndarray
+    inputs: Inputs
     concerns: list[tuple[Concern, ...]]
 
 
-def prepare_paths(paths: Iterable[str | Path], settings: GraphSettings) -> Iterator[Prepared]:
+def prepare_paths(paths: Iterable[str | Path], needs: Needs) -> Iterator[Prepared]:
     """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error."""
     stream = iter_crystals(paths)
     while items := list(islice(stream, CHUNK_CRYSTALS)):
-        yield prepare(items, settings)
+        yield prepare(items, needs)
 
 
-def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> Prepared:
-    """Build the graphs of crystals that were read, and the rows of all.
+def prepare(items: Sequence[Crystal | ReadFailure], needs: Needs) -> Prepared:
+    """Build the graphs of crystals that were read and what else the model asks for, and the rows of all.
 
     Args:
         items: Crystals, and failures in the place of those that could not be read.
-        settings: Graph settings of the model.
+        needs: What the model asks for.
     """
     crystals = [item for item in items if isinstance(item, Crystal)]
     position = np.array([index for index, item in enumerate(items) if isinstance(item, Crystal)], dtype=np.int64)
-    built = build_graphs(crystals, settings)
+    built = build_graphs(crystals, needs.graphs)
     rows = Rows(
         material_id=[item.material_id for item in items],
         formula=[item.formula if isinstance(item, Crystal) else "" for item in items],
@@ -97,11 +92,11 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
     for row in predicted[built.store.bondless]:
         rows.status[row] = BONDLESS
         rows.error[row] = (
-            f"Some atoms have no neighbour within {settings.cutoff_angstrom:g} Å, so the model cannot see how they are bound."
+            f"Some atoms have no neighbour within {needs.graphs.cutoff_angstrom:g} Å, so the model cannot see how they are "
+            "bound."
         )
     kept = [crystals[index] for index in built.kept]
-    volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in kept])
     primitive_atoms = np.array([count_primitive_atoms(crystal) for crystal in kept], dtype=np.int64)
     formulas = [rows.formula[row] for row in predicted]
     concerns = find_all_concerns(kept, built.store, primitive_atoms, formulas)
-    return Prepared(rows, predicted, built.store, volume_per_atom, primitive_atoms, concerns)
+    return Prepared(rows, predicted, gather_inputs(kept, formulas, built.store, needs, primitive_atoms), concerns)

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from paraisite.graphs.settings import GraphSettings
 from paraisite.processes.child import Child, Parent
 
 if TYPE_CHECKING:
+    from paraisite.models.inputs import Needs
     from paraisite.prediction.prepare import Prepared
 
 TASK_PATHS = 64
@@ -22,11 +22,11 @@ TASKS_AHEAD = 2
 class WorkerPool:
     """Worker processes that prepare paths, their results in the order of the paths."""
 
-    def __init__(self, n_workers: int, settings: GraphSettings) -> None:
+    def __init__(self, n_workers: int, needs: Needs) -> None:
         """Start the workers."""
         self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
         for worker in self._workers:
-            worker.send(settings)
+            worker.send(needs)
 
     def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
@@ -77,9 +77,9 @@ def main() -> None:
 
     parent = Parent()
     try:
-        settings: GraphSettings = parent.receive()
+        needs: Needs = parent.receive()
         while True:
-            for chunk in prepare_paths(parent.receive(), settings):
+            for chunk in prepare_paths(parent.receive(), needs):
                 parent.send(chunk)
             parent.send(None)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
