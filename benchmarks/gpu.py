@@ -34,7 +34,7 @@ def device_job(spec: Result) -> Result:
     data = read_labelled(Path(spec["folder"]) / "train.extxyz")
     prepared = stage_data(data)
     predictor = Predictor(spec["model"], device=device)
-    network = predictor.backend.model
+    network = predictor.model.network
     result: Result = {"device": device, "card": torch.cuda.get_device_name() if device == "cuda" else "CPU"}
 
     def measured(function: Callable[[], Any], warm_up: int) -> float:

@@ -15,7 +15,8 @@ from paraisite.datasets.splits import published_splits
 from paraisite.errors import ModelFileError
 from paraisite.graphs.build import build_store
 from paraisite.graphs.settings import GraphSettings
-from paraisite.models.files import find_model, save_model
+from paraisite.models.files import find_model
+from paraisite.models.network.files import save_network
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.prediction.predict import predict_files
 from paraisite.training.network.loop import StageData, _train_epoch, epoch_batches, joint_batch_size
@@ -62,7 +63,7 @@ def model_folder(work: str) -> str:
         if not (folder / "card.json").exists():
             model = ParAIsite(ParAIsiteSettings(n_members=len(RUNS)))
             model.reset(RUNS)
-            save_model(model, folder, {"name": "random", "graph": asdict(GraphSettings())})
+            save_network(model, folder, {"name": "random", "graph": asdict(GraphSettings())})
         return str(folder)
     return NETWORK
 

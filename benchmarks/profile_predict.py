@@ -71,7 +71,7 @@ def _one_pass(predictor: Predictor, paths: list[str]) -> Result:
     from paraisite.uncertainty.judgement import Judgement
 
     clock, counts = Clock(), dict.fromkeys(COUNTS, 0)
-    network, settings = predictor.backend.model, predictor.settings
+    network, needs = predictor.model.network, predictor.needs
     pairs, crystals = [], []
 
     # Neighbours are searched inside of the building of graphs, and that inside of `prepare`: each is timed where it is
@@ -92,20 +92,20 @@ def _one_pass(predictor: Predictor, paths: list[str]) -> Result:
             patch("paraisite.graphs.build.find_neighbours", neighbours),
             patch("paraisite.prediction.prepare.build_graphs", graphs),
         ):
-            chunk = clock.run("rows", lambda items=items: prepare(items, settings))
+            chunk = clock.run("rows", lambda items=items: prepare(items, needs))
         with torch_settings(1), torch.no_grad():
-            every = np.arange(len(chunk.store))
+            every = np.arange(len(chunk.inputs.store))
             batch = clock.run(
-                "collate", lambda store=chunk.store, every=every: GraphBatch.from_arrays(store.collate(every))
+                "collate", lambda store=chunk.inputs.store, every=every: GraphBatch.from_arrays(store.collate(every))
             )
             kappa = clock.run("model", lambda batch=batch: network.predict_kappa(batch).double().numpy())
-        judgement = Judgement.unknown(len(chunk.store))
+        judgement = Judgement.unknown(len(chunk.inputs.store))
         clock.run(
             "table",
             lambda chunk=chunk, kappa=kappa, said=judgement: make_table(chunk.rows, chunk.predicted, kappa, said),
         )
-        counts["nodes"] += chunk.store.n_nodes
-        counts["edges"] += chunk.store.n_edges
+        counts["nodes"] += chunk.inputs.store.n_nodes
+        counts["edges"] += chunk.inputs.store.n_edges
     counts |= {"crystals": len(crystals), "plain_edges": sum(pairs), "atoms": sum(one.n_atoms for one in crystals)}
     seconds = clock.seconds
     seconds["rows"] -= seconds["quotient"]

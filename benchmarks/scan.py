@@ -139,15 +139,15 @@ def stages_job(spec: Result) -> Result:
         items = piece.items()
         writer = pq.ParquetWriter(Path(spec["work"]) / "stages.parquet", scanner.schema, compression="zstd")
         while chunk := clocked("read", lambda: list(islice(items, CHUNK_CRYSTALS))):
-            prepared = clocked("graphs", lambda chunk=chunk: prepare(chunk, scanner.predictor.settings))
+            prepared = clocked("graphs", lambda chunk=chunk: prepare(chunk, scanner.predictor.needs))
             outputs = clocked("model", lambda prepared=prepared: scanner.predictor.outputs(prepared))
             described = clocked("rows", lambda chunk=chunk: describe(chunk, symmetry=False))
-            table = clocked("rows", lambda a=prepared, b=described, c=outputs: make_rows(a, b, *c))
+            table = clocked("rows", lambda a=prepared, b=described, c=outputs: make_rows(a, b, c.kappa, c.judgement))
             clocked("write", lambda table=table: writer.write_table(table))
             counts["crystals"] += len(chunk)
             counts["atoms"] += sum(item.n_atoms for item in chunk)
-            counts["nodes"] += prepared.store.n_nodes
-            counts["edges"] += prepared.store.n_edges
+            counts["nodes"] += prepared.inputs.store.n_nodes
+            counts["edges"] += prepared.inputs.store.n_edges
         clocked("write", writer.close)
 
     def pieces() -> Iterator[Any]:

@@ -7,8 +7,6 @@ Every protocol of `paraisite compare` in turn: fitted to a training part, the mo
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 import pandas as pd
 import torch
@@ -28,13 +26,13 @@ RUNS = (("held_out", ()), ("grouped", ()), ("prototype", ()), ("hh143", ()), ("l
 def main() -> None:
     """Print a table."""
     pool = load_pool(["togo15", "hh143", "literature"])
-    surrogate = load_multi_fidelity(find_model()).surrogate
-    everything = TrainingCrystals.describe(pool.crystals, pool.kappa, pool.source.tolist())
+    surrogates = load_multi_fidelity(find_model()).surrogates
+    everything = TrainingCrystals.describe(pool.crystals, pool.kappa, [pool.sources[name] for name in pool.source])
     rows = []
     for protocol, further in RUNS:
         for split in make_splits(PROTOCOLS[protocol], pool, further):
-            part = TrainingCrystals(*(getattr(everything, field.name)[split.training] for field in fields(everything)))
-            model, _ = fit_multi_fidelity(surrogate, part)
+            part = everything.take(split.training)
+            model, _ = fit_multi_fidelity(surrogates, part)
             domain = fit_domains(model, "training", None).domain
             descriptors = everything.descriptors[split.predicted]
             store = build_store(pool.take(split.predicted), DESCRIPTOR_GRAPHS)

@@ -68,13 +68,13 @@ def main() -> None:
     kept = build_graphs(aflow.crystals, DESCRIPTOR_GRAPHS).kept
     agl_crystals = [aflow.crystals[index] for index in kept]
     agl = describe_crystals(agl_crystals)
-    surrogate = round_surrogate(train_surrogate(agl, np.log10(aflow.kappa[kept])))
+    surrogate = round_surrogate(train_surrogate(agl, np.log10(aflow.kappa[kept]), source=aflow.source))
 
     data = [load_data_set(name) for name in SOURCES]
     crystals = [crystal for part in data for crystal in part.crystals]
-    sources = [part.name for part in data for _ in part.crystals]
+    sources = [part.source for part in data for _ in part.crystals]
     training = TrainingCrystals.describe(crystals, np.concatenate([part.kappa for part in data]), sources)
-    model, report = fit_multi_fidelity(surrogate, training)
+    model, report = fit_multi_fidelity([surrogate], training)
     card = {
         **CARD,
         "version": __version__,

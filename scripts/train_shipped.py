@@ -18,7 +18,8 @@ from typing import Any
 import pandas as pd
 
 from paraisite.datasets.catalogue import load_data_set
-from paraisite.models.files import load_model, read_card, save_model
+from paraisite.models.files import read_card
+from paraisite.models.network.files import load_network, save_network
 from paraisite.models.network.packing import pack as pack_weights
 from paraisite.models.network.packing import unpack
 from paraisite.reporting.plots import summarise_epochs
@@ -63,7 +64,7 @@ NOT_FOR = (
 
 def packing_effect(folder: Path) -> float:
     """Largest relative change of any member's κ over Togo15 and HH143 when the weights are packed."""
-    model = load_model(folder)
+    model = load_network(folder)
     _, store = prepare_data(load_data_set("mix"))
     before = model.target.inverse(predict_store(model, store))
     model.load_state_dict(unpack(pack_weights(model.state_dict(), SIXTEEN_BITS)))
@@ -100,7 +101,7 @@ def pack_model(
         },
         "command": "paraisite reproduce -o study && python scripts/train_shipped.py study",
     }
-    save_model(load_model(source), target, card, packed=True, sixteen_bits=SIXTEEN_BITS)
+    save_network(load_network(source), target, card, packed=True, sixteen_bits=SIXTEEN_BITS)
     add_uncertainty(stage_folder, target, residuals_from=residuals_from, data_folder=data)
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from paraisite.errors import ParaisiteError
     from paraisite.fetch.catalogue import fetch_data, list_data
     from paraisite.models.explanation import Explanation
-    from paraisite.models.files import load_model, save_model, shipped_models
+    from paraisite.models.files import shipped_models
+    from paraisite.models.interface import Model, RefitOptions
+    from paraisite.models.registry import load_model
     from paraisite.prediction.evaluation import Evaluation, evaluate
     from paraisite.prediction.explain import explain
     from paraisite.prediction.predict import Predictor, predict, predict_files
@@ -38,9 +40,11 @@ _HOMES = {
     "DataSet": "datasets.catalogue",
     "Evaluation": "prediction.evaluation",
     "Explanation": "models.explanation",
+    "Model": "models.interface",
     "ParaisiteError": "errors",
     "Predictor": "prediction.predict",
     "Recipe": "training.network.recipe",
+    "RefitOptions": "models.interface",
     "RunOptions": "training.network.run",
     "ScanOptions": "screening.scan",
     "StageRecipe": "training.network.recipe",
@@ -53,14 +57,13 @@ _HOMES = {
     "list_data": "fetch.catalogue",
     "load_data_set": "datasets.catalogue",
     "load_examples": "datasets.examples",
-    "load_model": "models.files",
+    "load_model": "models.registry",
     "predict": "prediction.predict",
     "predict_files": "prediction.predict",
     "read_crystals": "structures.readers",
     "read_labelled": "datasets.catalogue",
     "reproduce": "study.reproduce",
     "run_demo": "demo",
-    "save_model": "models.files",
     "scan": "screening.scan",
     "shipped_models": "models.files",
     "train": "training.network.run",
@@ -72,9 +75,11 @@ __all__ = [
     "DataSet",
     "Evaluation",
     "Explanation",
+    "Model",
     "ParaisiteError",
     "Predictor",
     "Recipe",
+    "RefitOptions",
     "RunOptions",
     "ScanOptions",
     "StageRecipe",
@@ -95,7 +100,6 @@ __all__ = [
     "read_labelled",
     "reproduce",
     "run_demo",
-    "save_model",
     "scan",
     "shipped_models",
     "train",

@@ -17,7 +17,6 @@ from paraisite.features.descriptors import DESCRIPTORS, describe_crystals
 from paraisite.features.vocabulary import GROUPS, WORDS
 from paraisite.models.explanation import Explanation
 from paraisite.models.multi_fidelity.attribution import Attributor
-from paraisite.prediction.explain import Explainer
 from paraisite.reporting.attributions import plot_attributions
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import ReadFailure
@@ -63,7 +62,7 @@ def test_the_parts_are_those_of_the_prediction(gaas: Explanation) -> None:
 
 
 def test_the_attributions_add_up_to_the_prediction(gaas: Explanation) -> None:
-    model = Explainer(paraisite.Predictor()).model
+    model = paraisite.load_model().multi_fidelity
     attributor = Attributor.of(model)
     assert attributor is not None
     assert {tuple(row) for row in attributor.background} <= {tuple(row) for row in model.data.descriptors}
@@ -82,7 +81,7 @@ def test_the_attributions_add_up_to_the_prediction(gaas: Explanation) -> None:
 
 
 def test_what_alone_differs_from_the_background_has_all_of_the_difference() -> None:
-    attributor = Attributor.of(Explainer(paraisite.Predictor()).model)
+    attributor = Attributor.of(paraisite.load_model().multi_fidelity)
     assert attributor is not None
     descriptors = describe_crystals([from_ase(GAAS)])[0]
     other, column = descriptors.copy(), DESCRIPTORS.index("ln volume per atom")

@@ -19,13 +19,12 @@ from paraisite.models.files import (
     WEIGHTS_NAME,
     find_model,
     graph_settings,
-    load_model,
     read_card,
-    save_model,
     shipped_models,
 )
 from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY
+from paraisite.models.network.files import load_network, save_network
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 
@@ -43,7 +42,7 @@ def model() -> ParAIsite:
 @pytest.fixture(scope="module")
 def saved(model: ParAIsite, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    save_model(model, folder, {"name": "tiny", "κ": "300 K"})
+    save_network(model, folder, {"name": "tiny", "κ": "300 K"})
     return folder
 
 
@@ -55,7 +54,7 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 def refuse(folder: Path, words: str | None = None) -> None:
     with pytest.raises(ModelFileError, match=words) as caught:
-        load_model(folder)
+        load_network(folder)
     assert "\n" not in str(caught.value)
 
 
@@ -65,7 +64,7 @@ def rewrite_card(folder: Path, **changes: Any) -> None:
 
 
 def test_round_trip_is_exact(model: ParAIsite, folder: Path) -> None:
-    loaded = load_model(folder)
+    loaded = load_network(folder)
     assert loaded.settings == SMALL
     assert not loaded.training
     for name, value in model.state_dict().items():
@@ -84,13 +83,13 @@ def test_card_keeps_what_it_was_given(folder: Path) -> None:
 
 
 def test_graph_settings_of_the_card_are_kept(model: ParAIsite, tmp_path: Path) -> None:
-    save_model(model, tmp_path, {"graph": {"cutoff_angstrom": 4.0, "tolerance_angstrom": 0.0, "max_edges": 7}})
+    save_network(model, tmp_path, {"graph": {"cutoff_angstrom": 4.0, "tolerance_angstrom": 0.0, "max_edges": 7}})
     assert graph_settings(tmp_path) == GraphSettings(4.0, 0.0, 7)
 
 
 def test_half_precision(model: ParAIsite, tmp_path: Path) -> None:
-    save_model(model, tmp_path, {}, packed=True)
-    stored, loaded = load_file(tmp_path / WEIGHTS_NAME), load_model(tmp_path).state_dict()
+    save_network(model, tmp_path, {}, packed=True)
+    stored, loaded = load_file(tmp_path / WEIGHTS_NAME), load_network(tmp_path).state_dict()
     for name, value in model.state_dict().items():
         assert loaded[name].dtype == torch.float32, name
         if name.startswith("target."):
@@ -104,9 +103,9 @@ def test_half_precision(model: ParAIsite, tmp_path: Path) -> None:
 def test_saving_over_a_model_replaces_it(model: ParAIsite, folder: Path) -> None:
     other = ParAIsite(SMALL)
     other.reset([5, 6])
-    save_model(other, folder, {"name": "other"})
+    save_network(other, folder, {"name": "other"})
     assert read_card(folder)["name"] == "other"
-    assert torch.equal(load_model(folder).body.embedding, other.body.embedding)
+    assert torch.equal(load_network(folder).body.embedding, other.body.embedding)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
@@ -200,7 +199,7 @@ def test_unknown_model_name(name: str) -> None:
 def test_folder_without_a_card_is_no_model(folder: Path) -> None:
     (folder / CARD_NAME).unlink()
     with pytest.raises(ModelFileError, match="There is no model"):
-        load_model(folder)
+        load_network(folder)
 
 
 def test_shipped_models_are_found_in_any_case_and_load() -> None:
@@ -210,6 +209,6 @@ def test_shipped_models_are_found_in_any_case_and_load() -> None:
             loaded = load_multi_fidelity(path)
             assert np.isfinite(loaded.predict(loaded.data.descriptors).members).all()
         else:
-            assert all(bool(torch.isfinite(value).all()) for value in load_model(name).state_dict().values())
+            assert all(bool(torch.isfinite(value).all()) for value in load_network(name).state_dict().values())
     assert find_model() == shipped_models()[DEFAULT_MODEL]
     assert read_card(find_model())["kind"] == MULTI_FIDELITY

@@ -20,30 +20,31 @@ from scipy.stats import norm
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import DESCRIPTORS, describe_crystals
-from paraisite.models.files import CARD_NAME, WEIGHTS_NAME, find_model, load_model, read_card, shipped_models
+from paraisite.models.files import CARD_NAME, WEIGHTS_NAME, find_model, read_card, shipped_models
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
 from paraisite.models.multi_fidelity.model import (
     JITTER,
     N_CORRECTION,
     NORMAL_90,
-    AglSurrogate,
     CorrectionParameters,
     FirstPrinciples,
     Member,
     MultiFidelity,
+    Surrogate,
     assign_folds,
     cautious_shift,
     prior_mean,
 )
+from paraisite.models.network.files import load_network
 
 N_CRYSTALS, N_FOLDS = 40, 3
-PARAMETERS = CorrectionParameters(amplitude=0.4, length=6.0, rho=0.7, noise={"first": 0.05, "second": 0.2})
+PARAMETERS = CorrectionParameters(amplitude=0.4, length=6.0, rho=(0.7,), noise={"first": 0.05, "second": 0.2})
 
 
-def surrogate() -> AglSurrogate:
+def surrogate() -> Surrogate:
     generator = np.random.default_rng(1)
     sizes = ((65, 8), (8, 8), (8, 1))
-    return AglSurrogate(
+    return Surrogate(
         offset=generator.normal(size=65),
         scale=generator.uniform(0.5, 2.0, 65),
         weights=tuple(
@@ -65,7 +66,7 @@ def first_principles() -> FirstPrinciples:
         composition=compositions,
         source=np.where(np.arange(N_CRYSTALS) % 3 == 0, "second", "first"),
         descriptors=descriptors,
-        agl=surrogate().predict(descriptors),
+        low=surrogate().predict(descriptors)[None],
         log10_kappa=generator.normal(1.0, 0.5, N_CRYSTALS),
         fold=assign_folds(compositions.tolist(), N_FOLDS, seed=0),
         scale=generator.uniform(0.5, 2.0, N_CORRECTION),
@@ -75,9 +76,9 @@ def first_principles() -> FirstPrinciples:
 def small_model(**changes: Any) -> MultiFidelity:
     data = first_principles()
     members = tuple(
-        Member(replace(PARAMETERS, rho=0.6 + 0.1 * fold), data, data.fold != fold) for fold in range(N_FOLDS)
+        Member(replace(PARAMETERS, rho=(0.6 + 0.1 * fold,)), data, data.fold != fold) for fold in range(N_FOLDS)
     )
-    return replace(MultiFidelity(surrogate(), data, members, width=1.9, caution=0.3), **changes)
+    return replace(MultiFidelity((surrogate(),), data, members, width=1.9, caution=0.3), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +132,12 @@ def test_the_posterior_is_that_of_scikit_learn(source: str | None) -> None:
         PARAMETERS.length, "fixed", nu=2.5
     )
     reference = gaussian_process.GaussianProcessRegressor(kernel, alpha=noise**2 + JITTER, optimizer=None)
-    prior = 1 + PARAMETERS.rho * (data.agl - 1)
+    prior = 1 + PARAMETERS.rho[0] * (data.low[0] - 1)
     reference.fit(data.inputs[known], (data.log10_kappa - prior)[known])
 
     expected, deviation = reference.predict(data.inputs, return_std=True)
     sources = None if source is None else np.full(N_CRYSTALS, source)
-    mean, std = Member(PARAMETERS, data, known).predict(data.inputs, data.agl, sources)
+    mean, std = Member(PARAMETERS, data, known).predict(data.inputs, data.low, sources)
     np.testing.assert_allclose(mean, prior + expected, rtol=0, atol=1e-8)
     added = 0.05 if source is None else PARAMETERS.noise[source]  # without a source, the best one's
     np.testing.assert_allclose(std, np.sqrt(deviation**2 + added**2), rtol=0, atol=1e-8)
@@ -145,11 +146,11 @@ def test_the_posterior_is_that_of_scikit_learn(source: str | None) -> None:
 def test_far_from_every_crystal_the_prior_is_told() -> None:
     data = first_principles()
     member = Member(PARAMETERS, data, np.ones(N_CRYSTALS, dtype=bool))
-    agl = np.array([-0.5, 1.0, 2.5])
-    mean, std = member.predict(np.full((3, N_CORRECTION), 1e3), agl)
-    np.testing.assert_allclose(mean, 1 + 0.7 * (agl - 1), atol=1e-12)
+    low = np.array([[-0.5, 1.0, 2.5]])
+    mean, std = member.predict(np.full((3, N_CORRECTION), 1e3), low)
+    np.testing.assert_allclose(mean, 1 + 0.7 * (low[0] - 1), atol=1e-12)
     np.testing.assert_allclose(std, sqrt(0.4**2 + 0.05**2), atol=1e-12)
-    assert prior_mean(0.7, np.array(1.0)) == 1
+    assert prior_mean((0.7,), np.ones((1, 1))) == 1
 
 
 def test_a_member_does_not_look_at_what_it_holds_out() -> None:
@@ -157,7 +158,7 @@ def test_a_member_does_not_look_at_what_it_holds_out() -> None:
     known = data.fold != 1
     changed = replace(data, log10_kappa=np.where(known, data.log10_kappa, 99.0))
     for one, other in zip(
-        *(Member(PARAMETERS, each, known).predict(data.inputs, data.agl) for each in (data, changed)), strict=True
+        *(Member(PARAMETERS, each, known).predict(data.inputs, data.low) for each in (data, changed)), strict=True
     ):
         np.testing.assert_array_equal(one, other)
 
@@ -165,9 +166,9 @@ def test_a_member_does_not_look_at_what_it_holds_out() -> None:
 def test_equal_crystals_do_no_harm() -> None:
     data = first_principles()
     row = np.zeros(N_CRYSTALS, dtype=np.int64)
-    same = replace(data, descriptors=data.descriptors[row], agl=data.agl[row])
+    same = replace(data, descriptors=data.descriptors[row], low=data.low[:, row])
     quiet = replace(PARAMETERS, noise={"first": 0.0, "second": 0.0})
-    mean, std = Member(quiet, same, np.ones(N_CRYSTALS, dtype=bool)).predict(same.inputs[:1], same.agl[:1])
+    mean, std = Member(quiet, same, np.ones(N_CRYSTALS, dtype=bool)).predict(same.inputs[:1], same.low[:, :1])
     np.testing.assert_allclose(mean, data.log10_kappa.mean(), atol=1e-4)
     assert np.isfinite(std).all()
 
@@ -177,9 +178,9 @@ def test_equal_crystals_do_no_harm() -> None:
 
 def test_interval_and_estimate_come_from_all_members(model: MultiFidelity) -> None:
     descriptors = model.data.descriptors[:7] + 0.3
-    agl = model.surrogate.predict(descriptors)
+    low = model.surrogates[0].predict(descriptors)[None]
     inputs = descriptors[:, :N_CORRECTION] / model.data.scale
-    each = [member.predict(inputs, agl) for member in model.members]
+    each = [member.predict(inputs, low) for member in model.members]
     means = np.array([mean for mean, _ in each])
     deviations = np.array([std for _, std in each]) * model.width / NORMAL_90
     prediction = model.predict(descriptors)
@@ -189,7 +190,7 @@ def test_interval_and_estimate_come_from_all_members(model: MultiFidelity) -> No
     low, high = prediction.interval()
     np.testing.assert_allclose((low + high) / 2, np.median(means, axis=0), rtol=1e-12)
     np.testing.assert_allclose(norm.cdf(0, -(high - low) / 2, spread), 0.95, rtol=1e-9)
-    np.testing.assert_array_equal(prediction.agl, agl)
+    np.testing.assert_array_equal(prediction.low, low)
 
 
 def test_without_caution_the_members_tell_their_medians() -> None:
@@ -274,9 +275,9 @@ def test_round_trip_predicts_the_same_bits(model: MultiFidelity, folder: Path) -
     loaded = load_multi_fidelity(folder)
     descriptors = np.random.default_rng(4).normal(size=(20, 65))
     before, after = model.predict(descriptors), loaded.predict(descriptors)
-    for name in ("members", "log10_median", "log10_std", "agl"):
+    for name in ("members", "log10_median", "log10_std", "low"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name), err_msg=name)
-    for name in ("material_id", "composition", "source", "descriptors", "agl", "log10_kappa", "fold", "scale"):
+    for name in ("material_id", "composition", "source", "descriptors", "low", "log10_kappa", "fold", "scale"):
         np.testing.assert_array_equal(getattr(loaded.data, name), getattr(model.data, name), err_msg=name)
     assert [member.parameters for member in loaded.members] == [member.parameters for member in model.members]
     assert (loaded.width, loaded.caution) == (model.width, model.caution)
@@ -303,7 +304,7 @@ def test_the_shipped_model_knows_its_crystals(shipped: MultiFidelity) -> None:
     np.testing.assert_allclose(
         10**shipped.data.log10_kappa, [crystal.properties["kappa"] for crystal in crystals], rtol=1e-9
     )
-    np.testing.assert_allclose(shipped.surrogate.predict(shipped.data.descriptors), shipped.data.agl, atol=1e-5)
+    np.testing.assert_allclose(shipped.surrogates[0].predict(shipped.data.descriptors), shipped.data.low[0], atol=1e-5)
     card = read_card(find_model())
     assert card["data_sets"] == ["aflow_agl", "hh143", "literature", "togo15"]
     assert card["architecture"]["n_members"] == len(shipped.members) == 9
@@ -401,5 +402,5 @@ def test_other_descriptors(folder: Path, architecture: object) -> None:
 def test_it_is_no_network(folder: Path) -> None:
     for name in (folder, "MultiFidelity"):
         with pytest.raises(ModelFileError, match="no network") as caught:
-            load_model(name)
+            load_network(name)
         assert "multi_fidelity" in str(caught.value)

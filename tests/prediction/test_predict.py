@@ -14,8 +14,9 @@ import paraisite
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import ModelFileError, ParaisiteError
 from paraisite.graphs.build import build_store
-from paraisite.models.files import graph_settings, load_model
+from paraisite.models.files import graph_settings
 from paraisite.models.network.batch import GraphBatch
+from paraisite.models.network.files import load_network
 from paraisite.prediction.predict import Predictor, predict_files
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures import to_ase, to_pymatgen
@@ -60,7 +61,7 @@ def test_table_equals_the_network_called_by_hand(crystals: list[paraisite.Crysta
     store = build_store(crystals, graph_settings(folder))
     with torch.no_grad():
         batch = GraphBatch.from_arrays(store.collate(np.arange(len(crystals))))
-        kappa = load_model(folder).predict_kappa(batch).numpy()
+        kappa = load_network(folder).predict_kappa(batch).numpy()
     table = paraisite.predict(crystals, "FEAFTG15")
     np.testing.assert_allclose(table["kappa_4"], kappa[3], rtol=1e-6)
 
@@ -107,7 +108,7 @@ def test_no_structure_gives_an_empty_table() -> None:
 
 
 def test_a_killed_worker_is_one_clear_error(files: list[Path]) -> None:
-    with WorkerPool(1, Predictor().settings) as pool:
+    with WorkerPool(1, Predictor().needs) as pool:
         chunks = pool.prepare(files * 40)
         next(chunks)
         pool.kill()

@@ -12,9 +12,9 @@ from paraisite.errors import DataError
 from paraisite.models.multi_fidelity.model import (
     N_CORRECTION,
     NORMAL_90,
-    AglSurrogate,
     CorrectionParameters,
     MultiFidelity,
+    Surrogate,
     cautious_shift,
     correction_covariance,
     prior_mean,
@@ -33,13 +33,13 @@ from paraisite.training.multi_fidelity.fit import (
 )
 
 N_KNOWN, N_NEW, N_LATENT = 150, 400, 5
-TRUTH = CorrectionParameters(amplitude=0.5, length=8.0, rho=0.6, noise={"clean": 0.03, "rough": 0.3})
+TRUTH = CorrectionParameters(amplitude=0.5, length=8.0, rho=(0.6,), noise={"clean": 0.03, "rough": 0.3})
 QUICK = SurrogateSettings(n_networks=3, width=48, epochs=60, batch_size=64)
 
 
-def linear_surrogate() -> AglSurrogate:
+def linear_surrogate() -> Surrogate:
     weight = np.random.default_rng(0).normal(size=(1, 65, 1)).astype(np.float32) / 8
-    return AglSurrogate(np.zeros(65), np.ones(65), (weight,), (np.zeros((1, 1, 1), dtype=np.float32),), (1.0, 0.3))
+    return Surrogate(np.zeros(65), np.ones(65), (weight,), (np.zeros((1, 1, 1), dtype=np.float32),), (1.0, 0.3))
 
 
 def some_descriptors(n: int, generator: np.random.Generator) -> np.ndarray:
@@ -63,7 +63,7 @@ def drawn() -> tuple[TrainingCrystals, np.ndarray, np.ndarray]:
     inputs = descriptors[:, :N_CORRECTION] / np.sqrt(descriptors[:N_KNOWN, :N_CORRECTION].std(axis=0))
     covariance = correction_covariance(TRUTH, inputs, inputs)
     correction = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance))) @ generator.normal(size=len(inputs))
-    truth = prior_mean(TRUTH.rho, linear_surrogate().predict(descriptors)) + correction
+    truth = prior_mean(TRUTH.rho, linear_surrogate().predict(descriptors)[None]) + correction
     source = np.where(np.arange(N_KNOWN) % 2 == 0, "clean", "rough")
     noise = np.array([TRUTH.noise[name] for name in source])
     measured = truth[:N_KNOWN] + noise * generator.normal(size=N_KNOWN)
@@ -72,7 +72,7 @@ def drawn() -> tuple[TrainingCrystals, np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted(drawn: tuple[TrainingCrystals, np.ndarray, np.ndarray]) -> tuple[MultiFidelity, FitReport]:
-    return fit_multi_fidelity(linear_surrogate(), drawn[0])
+    return fit_multi_fidelity([linear_surrogate()], drawn[0])
 
 
 def test_the_law_is_recovered(fitted: tuple[MultiFidelity, FitReport]) -> None:
@@ -98,7 +98,7 @@ def test_new_crystals_lie_in_nine_of_ten_intervals(
     # ± 1.5 % by the 400 new crystals, ± 2.5 % by the 150 that the width is from.
     assert ((low < observed) & (observed < high)).mean() == pytest.approx(0.9, abs=0.07)
     assert (high - low).max() > 1.5 * (high - low).min()
-    prior = prior_mean(TRUTH.rho, prediction.agl)
+    prior = prior_mean(TRUTH.rho, prediction.low)
     assert np.abs(prediction.log10_median - truth).mean() < 0.6 * np.abs(prior - truth).mean()
 
 
@@ -126,7 +126,7 @@ def test_a_prediction_does_not_see_its_own_composition(
     same = crystals.composition == crystals.composition[20]
     assert same.sum() == 2
     changed = replace(crystals, log10_kappa=np.where(same, crystals.log10_kappa + 2, crystals.log10_kappa))
-    _, report = fit_multi_fidelity(linear_surrogate(), changed)
+    _, report = fit_multi_fidelity([linear_surrogate()], changed)
     np.testing.assert_allclose(report.log10_mean[same], fitted[1].log10_mean[same], rtol=1e-9)
     assert (np.abs(report.log10_mean - fitted[1].log10_mean)[~same] > 1e-3).any()
 
@@ -136,7 +136,7 @@ def test_a_second_fit_gives_the_same_bits(
 ) -> None:
     model, report = fitted
     torch.manual_seed(123)
-    again, second = fit_multi_fidelity(linear_surrogate(), TrainingCrystals.of(model))
+    again, second = fit_multi_fidelity([linear_surrogate()], TrainingCrystals.of(model))
     assert (again.width, again.caution) == (model.width, model.caution)
     assert describe_fit(again, second) == describe_fit(model, report)
     first, other = (each.predict(drawn[1]) for each in (model, again))
@@ -149,7 +149,7 @@ def test_a_descriptor_that_is_constant_in_training_does_no_harm() -> None:
     descriptors = some_descriptors(24, generator)
     descriptors[:, :30] = 1.0
     model, _ = fit_multi_fidelity(
-        linear_surrogate(), training_crystals(descriptors, generator.normal(1, 0.3, 24), np.full(24, "mine"))
+        [linear_surrogate()], training_crystals(descriptors, generator.normal(1, 0.3, 24), np.full(24, "mine"))
     )
     other = descriptors.copy()
     other[:, :30] += 0.1
@@ -162,11 +162,11 @@ def test_a_descriptor_that_is_constant_in_training_does_no_harm() -> None:
 def test_two_compositions_are_enough_and_one_is_refused() -> None:
     descriptors = some_descriptors(4, np.random.default_rng(5))
     crystals = training_crystals(descriptors, np.array([0.5, 0.6, 1.5, 1.4]), np.full(4, "mine"))
-    model, _ = fit_multi_fidelity(linear_surrogate(), crystals)
+    model, _ = fit_multi_fidelity([linear_surrogate()], crystals)
     assert len(model.members) == 2
     assert np.isfinite(model.predict(descriptors).log10_std).all()
     with pytest.raises(DataError, match="1 composition") as caught:
-        fit_multi_fidelity(linear_surrogate(), replace(crystals, composition=np.full(4, "AB")))
+        fit_multi_fidelity([linear_surrogate()], replace(crystals, composition=np.full(4, "AB")))
     assert "\n" not in str(caught.value)
 
 

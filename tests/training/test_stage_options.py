@@ -14,7 +14,7 @@ from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, write
 
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.datasets.splits import Splits
-from paraisite.models.files import load_model
+from paraisite.models.network.files import load_network
 from paraisite.training.network.loop import train_stage
 from paraisite.training.network.recipe import StageRecipe
 from paraisite.training.network.run import stage_data_set, train
@@ -42,14 +42,14 @@ def parts_that_moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]
 def test_what_is_trained(data: str, first: Path, tmp_path: Path, trained: str, moved: set[str]) -> None:
     recipe = tiny_recipe(data, stages=(tiny_stage(data, trained=trained, selection="last"),), initial=str(first))
     model = train(recipe, tmp_path)
-    assert parts_that_moved(parameters_of(load_model(first)), parameters_of(model)) == moved
+    assert parts_that_moved(parameters_of(load_network(first)), parameters_of(model)) == moved
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_a_new_head_is_drawn_for_each_member(data: str, first: Path, tmp_path: Path) -> None:
     stage = tiny_stage(data, trained="new_head", learning_rate=1e-30, learning_rate_floor=0.0, epochs=1)
     model = train(tiny_recipe(data, stages=(stage,), initial=str(first)), tmp_path)
-    before, after = load_model(first).head[0].weight, model.head[0].weight
+    before, after = load_network(first).head[0].weight, model.head[0].weight
     assert not torch.equal(before, after)
     assert not torch.equal(after[0], after[1])
 
@@ -57,7 +57,7 @@ def test_a_new_head_is_drawn_for_each_member(data: str, first: Path, tmp_path: P
 def test_a_frozen_body_thaws_in_the_next_stage(data: str, tmp_path: Path) -> None:
     stages = (tiny_stage(data, trained="head", selection="last"), tiny_stage(data, name="second", selection="last"))
     train(tiny_recipe(data, stages=stages), tmp_path)
-    before, after = (parameters_of(load_model(tmp_path / name / "model")) for name in ("first", "second"))
+    before, after = (parameters_of(load_network(tmp_path / name / "model")) for name in ("first", "second"))
     assert parts_that_moved(before, after) == {"body", "head"}
 
 

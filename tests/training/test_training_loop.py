@@ -13,7 +13,7 @@ import torch
 from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, two_stages, write_data
 
 from paraisite.datasets.splits import Splits
-from paraisite.models.files import load_model
+from paraisite.models.network.files import load_network
 from paraisite.training.network.loop import StageData, epoch_batches, joint_batch_size, learning_rate, train_stage
 from paraisite.training.network.recipe import Recipe, StageRecipe
 from paraisite.training.network.run import RunOptions, train
@@ -158,7 +158,7 @@ def still(stage: StageRecipe) -> StageRecipe:
 def test_stage_begins_with_the_selected_weights_of_the_one_before(data: str, tmp_path: Path) -> None:
     first = tiny_stage(data, epochs=8, learning_rate=5e-3)
     train(tiny_recipe(data, stages=(first, still(first))), tmp_path)
-    before, after = (parameters_of(load_model(tmp_path / name / "model")) for name in ("first", "second"))
+    before, after = (parameters_of(load_network(tmp_path / name / "model")) for name in ("first", "second"))
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value, err_msg=name)
     table = pd.read_csv(tmp_path / "first" / "predictions.csv")

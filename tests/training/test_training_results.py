@@ -98,6 +98,34 @@ def test_compressed_error_by_hand() -> None:
     assert float(compressed_mape(model, kappa, standardised, mask)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("wild", [150.0, 1e4, float("inf")])
+def test_a_wild_crystal_costs_no_member_its_compressed_error(wild: float) -> None:
+    """Of two members, one trains on the crystal: the other's error is what it is without it, and neither is NaN."""
+    model = ParAIsite(ParAIsiteSettings(n_members=2))
+    kappa = torch.tensor([0.5, 3.0, 40.0])
+    model.target.fit(kappa, torch.ones(2, 3, dtype=torch.bool))
+    standardised = torch.tensor([[0.3, -1.0, wild], [0.3, -1.0, wild]], requires_grad=True)
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    errors = compressed_mape(model, kappa, standardised, mask)
+    tame = compressed_mape(model, kappa[:2], standardised[:, :2], mask[:, :2])
+    torch.testing.assert_close(errors[0], tame[0])
+    assert errors[1] > 1e20
+    errors[0].backward()
+    assert standardised.grad is not None
+    assert bool(standardised.grad.isfinite().all())
+    assert bool((standardised.grad[0, :2] != 0).all())
+
+
+def test_a_compressed_label_below_zero_is_no_gain() -> None:
+    """The published scale puts low κ below zero: its relative error counts as an error all the same."""
+    model = ParAIsite(ParAIsiteSettings(n_members=1))
+    kappa = torch.tensor([0.01, 100.0, 120.0, 90.0, 110.0, 95.0, 105.0])
+    model.target.fit(kappa, torch.ones(1, 7, dtype=torch.bool))
+    mask = torch.tensor([[True] + [False] * 6])
+    assert float(model.target(kappa)[0, 0]) < -PUBLISHED_AFLOW_SCALE[0] / PUBLISHED_AFLOW_SCALE[1]
+    assert float(compressed_mape(model, kappa, torch.zeros(1, 7), mask)) > 0
+
+
 RUNS = (1, 5)
 TRAIN = np.array([[True, True, False, False], [True, False, False, False]])
 VALIDATION = np.array([[False, False, True, True], [False, False, True, True]])

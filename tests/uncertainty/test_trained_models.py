@@ -18,7 +18,8 @@ from paraisite.cli.main import main
 from paraisite.datasets.prototypes import build
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import RunError
-from paraisite.models.files import UNCERTAINTY_NAME, load_model, read_card, save_model
+from paraisite.models.files import UNCERTAINTY_NAME, read_card
+from paraisite.models.network.files import load_network, save_network
 from paraisite.prediction.predict import Predictor
 from paraisite.training.network.recalibrate import add_uncertainty
 from paraisite.training.network.recipe import Recipe
@@ -175,7 +176,7 @@ def test_adding_it_later_gives_the_same(trained: Path, tmp_path: Path) -> None:
 def test_a_packed_copy_takes_the_residuals_of_a_held_out_run(data: str, trained: Path, tmp_path: Path) -> None:
     train(recipe_of(data, "validation"), tmp_path / "paper")
     stage, packed = tmp_path / "paper" / "stage-1", tmp_path / "packed"
-    save_model(load_model(stage / "model"), packed, read_card(stage / "model"), packed=True)
+    save_network(load_network(stage / "model"), packed, read_card(stage / "model"), packed=True)
     assert add_uncertainty(stage, packed).residuals is None
     add_uncertainty(stage, packed, residuals_from=trained / "stage-1")
     found, held_out = load_uncertainty(packed), uncertainty_of(trained).residuals

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
-from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card, save_model
+from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card
+from paraisite.models.network.files import save_network
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.uncertainty.conformal import Residuals
@@ -53,7 +54,7 @@ WHOLE = Uncertainty(RESIDUALS, small_domain(), small_domain("before"))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_model(small_model(), tmp_path / "model", {"name": "tiny"})
+    save_network(small_model(), tmp_path / "model", {"name": "tiny"})
     return tmp_path / "model"
 
 
@@ -107,7 +108,7 @@ def test_a_model_without_it_has_none(folder: Path) -> None:
 
 def test_another_model_in_the_folder_does_not_inherit_it(folder: Path) -> None:
     save_uncertainty(WHOLE, folder)
-    save_model(small_model(), folder, {"name": "other"})
+    save_network(small_model(), folder, {"name": "other"})
     assert load_uncertainty(folder) is None
     assert "uncertainty" not in read_card(folder)
 

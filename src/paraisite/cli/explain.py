@@ -15,7 +15,7 @@ from rich.table import Table
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
-    from paraisite.models.explanation import Explanation
+    from paraisite.models.explanation import Explanation, Section
     from paraisite.prediction.predict import Predictor
     from paraisite.structures.crystal import ReadOptions
 
@@ -31,7 +31,7 @@ def explained_tables(
     """Predict and explain the crystals of files, one at a time.
 
     Args:
-        predictor: Predicts with the multi-fidelity model.
+        predictor: Predicts with a model that can be explained.
         files: Structure files or folders of them.
         console: Where to show each explanation; None shows none.
         plot_folder: Folder for a picture of each; None draws none.
@@ -44,19 +44,18 @@ def explained_tables(
     Raises:
         ParaisiteError: The model cannot be explained, or pictures are wanted without the library that they need.
     """
-    from paraisite.prediction.explain import Explainer
     from paraisite.prediction.prepare import prepare
     from paraisite.reporting.attributions import plot_attributions
     from paraisite.structures.readers import iter_crystals
 
-    explainer = Explainer(predictor)
+    explainer = predictor.model.explainer()
     if plot_folder is not None and explainer.note:
         raise ParaisiteError(explainer.note)
 
     def tables() -> Iterator[pd.DataFrame]:
         for number, item in enumerate(iter_crystals(files, format=structure_format, options=reading), 1):
-            chunk = prepare([item], predictor.settings)
-            explanation = next(explainer.explain_prepared(chunk), None)
+            chunk = prepare([item], predictor.needs)
+            explanation = next(explainer.explain(chunk.inputs), None)
             if explanation is not None and console is not None:
                 show_explanation(explanation, console)
             if explanation is not None and plot_folder is not None:
@@ -71,11 +70,11 @@ def show_explanation(explanation: Explanation, console: Console) -> None:
     """Show an explanation as a block: what the prediction is made of, its nearest crystals, its descriptors."""
     title = f"{explanation.formula}  {explanation.material_id}"
     console.print(f"Why {title.strip()}", style="bold", markup=False, highlight=False)
-    _show(_parts(explanation), console)
-    _show(_neighbours(explanation), console)
+    for section in explanation.sections():
+        _show(_section(section), console)
     if explanation.note:
         console.print(f"  {explanation.note}\n", markup=False, highlight=False, soft_wrap=True)
-    else:
+    if explanation.attributions:
         _show(_attributions(explanation), console)
 
 
@@ -83,48 +82,28 @@ def _show(table: Table, console: Console) -> None:
     console.print(Padding(table, (0, 0, 1, 2)), highlight=False)
 
 
-def _parts(explanation: Explanation) -> Table:
-    table = _table("κ at 300 K in W/(m K)", "", "")
-    table.columns[2].justify = "left"
-    for name, kappa, text in (
-        ("AGL, expected", explanation.agl_kappa, "by a surrogate of AFLOW's values"),
-        ("fall-back", explanation.fall_back_kappa, "ρ · AGL: far from all first-principles crystals"),
-        (
-            "median",
-            explanation.median_kappa,
-            f"{_factor(explanation.correction)}: the correction δ, from those crystals",
-        ),
-        ("point estimate", explanation.kappa, f"{_factor(explanation.shift)}: caution where it is uncertain"),
-    ):
-        table.add_row(name, f"{kappa:.3g}", text)
-    table.add_row("90 % interval", "", f"{explanation.interval_low:.3g} to {explanation.interval_high:.3g}")
-    table.add_row("members", "", f"{min(explanation.members):.3g} to {max(explanation.members):.3g}")
-    return table
-
-
-def _neighbours(explanation: Explanation) -> Table:
-    table = _table("nearest training crystals", "κ", "source", "correlation", "distance")
-    for one in explanation.neighbours:
-        table.add_row(
-            _escape(f"{one.formula}  {one.material_id}"), f"{one.kappa:.3g}", _escape(one.source),
-            f"{one.correlation:.2f}", f"{one.distance:.2f}",
-        )  # fmt: skip
+def _section(section: Section) -> Table:
+    table = _table(*section.headers)
+    for column in section.left:
+        table.columns[column].justify = "left"
+    for row in section.rows:
+        table.add_row(*map(_escape, row))
     return table
 
 
 def _attributions(explanation: Explanation) -> Table:
-    from paraisite.models.explanation import N_SHOWN
+    from paraisite.models.explanation import N_SHOWN, as_factor
 
     table = _table(
         f"from {explanation.background_kappa:.3g}, mean of sampled training crystals, to the median", "factor"
     )
     for group, part in explanation.groups.items():
-        table.add_row(group, _factor(part))
+        table.add_row(group, as_factor(part))
     table.add_row()
     for one in explanation.attributions[:N_SHOWN]:
-        table.add_row(one.text, _factor(one.log10_kappa))
+        table.add_row(one.text, as_factor(one.log10_kappa))
     rest = explanation.attributions[N_SHOWN:]
-    table.add_row(f"the other {len(rest)} descriptors", _factor(sum(one.log10_kappa for one in rest)))
+    table.add_row(f"the other {len(rest)} descriptors", as_factor(sum(one.log10_kappa for one in rest)))
     return table
 
 
@@ -132,12 +111,8 @@ def _table(*headers: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="italic", show_edge=False)
     table.add_column(headers[0])
     for name in headers[1:]:
-        table.add_column(name, justify="right" if name != "source" else "left")
+        table.add_column(name, justify="right")
     return table
-
-
-def _factor(log10_kappa: float) -> str:
-    return f"× {10**log10_kappa:.2f}"
 
 
 def _escape(text: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -12,9 +11,6 @@ from rich.console import Console
 
 from paraisite.cli.output import show_errors, show_predictions
 from paraisite.models.names import DEFAULT_MODEL
-
-if TYPE_CHECKING:
-    from paraisite.training.network.recipe import Selection
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a stopped run is continued.")]
 DataFolderOption = Annotated[
@@ -59,7 +55,8 @@ def train(
 
 def finetune(
     data: Annotated[
-        Path, typer.Argument(help="Your crystals with κ at 300 K: extxyz with a κ column, or CSV + files.")
+        str,
+        typer.Argument(help="Your crystals with κ at 300 K: extxyz with a κ column, CSV + files, or a known data set."),
     ],
     output: OutputOption,
     model: Annotated[
@@ -71,41 +68,35 @@ def finetune(
         typer.Option("--selection", help="Networks: epoch that is kept: inner (honest), validation (paper) or last."),
     ] = "inner",
     kappa_column: Annotated[str, typer.Option("--kappa-column", help="Name of the κ column.")] = "",
+    level: Annotated[
+        str, typer.Option("--level", help="How κ was found: first_principles, measured, or another name with --noise.")
+    ] = "",
+    noise: Annotated[
+        float | None, typer.Option("--noise", help="Usual error of your log10 κ, such as 0.1; by the level if unset.")
+    ] = None,
     device: DeviceOption = "cpu",
 ) -> None:
     """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
     from paraisite.cli.progress import training_progress
-    from paraisite.training.finetune import STAGE_NAME, finetune_recipe, is_multi_fidelity
-    from paraisite.training.multi_fidelity.refit import refit
-    from paraisite.training.network.run import RunOptions
-    from paraisite.training.network.run import train as run
+    from paraisite.models.interface import RefitOptions
+    from paraisite.training.finetune import finetune as run
 
-    console = Console()
-    if is_multi_fidelity(model):
-        refit(data, output, model=model, kappa_column=kappa_column)
-        errors = json.loads((output / "errors.json").read_text(encoding="utf-8"))
-        show_errors(
-            pd.DataFrame({"held out": errors["held_out"]}),
-            console,
-            f"{errors['n_crystals']} crystals of {data.name}, each by the member that held its composition out",
-        )
-        _show_left_out(errors["left_out"])
-        console.print(f"Model: {output} (predict with --model {output})")
-        return
-
-    recipe = finetune_recipe(
-        data, model=model, epochs=epochs, selection=cast("Selection", selection), kappa_column=kappa_column
-    )
     with training_progress(Console(stderr=True)) as report:
-        run(recipe, output, RunOptions(device=device, report=report))
-    show_stage(output / STAGE_NAME, console)
-    _show_left_out(json.loads((output / STAGE_NAME / "splits.json").read_text(encoding="utf-8"))["left_out"])
-    console.print(f"Model: {output / STAGE_NAME / 'model'} (predict with --model {output})")
-
-
-def _show_left_out(left_out: list[dict[str, str]]) -> None:
-    for failure in left_out:
-        Console(stderr=True, soft_wrap=True).print(f"Left out: {failure['message']}", markup=False)
+        options = RefitOptions(
+            epochs=epochs,
+            selection=selection,
+            kappa_column=kappa_column,
+            level=level,
+            noise_log10=noise,
+            device=device,
+            report=report,
+        )
+        result = run(data, output, options, model=model)
+    console = Console()
+    show_errors(result.errors, console, result.title)
+    for message in result.left_out:
+        Console(stderr=True, soft_wrap=True).print(f"Left out: {message}", markup=False)
+    console.print(f"Model: {result.folder} (predict with --model {output})")
 
 
 def demo(
@@ -135,11 +126,7 @@ def demo(
 
 def show_stage(folder: Path, console: Console) -> None:
     """Show a trained stage's errors by protocol."""
-    content = json.loads((folder / "errors.json").read_text(encoding="utf-8"))
-    rows = {
-        protocol: {name: f"{value['mean']:.3f} ± {value['standard_deviation']:.3f}" for name, value in metrics.items()}
-        for protocol, metrics in content["summary"].items()
-    }
-    table = pd.DataFrame(rows).fillna("–")
-    title = f"Stage {folder.name}: errors on the validation parts, mean ± standard deviation over the runs"
-    show_errors(table, console, title)
+    from paraisite.training.network.trainer import stage_summary
+
+    errors, title = stage_summary(folder)
+    show_errors(errors, console, title)

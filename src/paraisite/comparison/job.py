@@ -87,7 +87,7 @@ def run_job(job: Job, candidate: Candidate, pool: Pool, report: Callable[[int], 
                 candidate,
                 pool.take(training),
                 pool.kappa[training],
-                pool.source[training],
+                [pool.sources[name] for name in pool.source[training]],
                 pool.take(split.predicted),
             )
             tables.append(_table(split, pool, prediction))

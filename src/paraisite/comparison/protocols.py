@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from paraisite.datasets.catalogue import DataSet, load_data_set, prototypes_of
+from paraisite.datasets.catalogue import NAME_PROTOTYPES, DataSet, load_data_set, prototypes_of
+from paraisite.datasets.levels import Source
 from paraisite.datasets.splits import Splits, composition_splits, published_splits
 from paraisite.errors import ParaisiteError
 from paraisite.graphs.cache import content_key
@@ -32,6 +33,7 @@ class Pool:
         source: Name of the data set of each, [n_crystals] str.
         formula: Reduced formula of each, [n_crystals] str.
         prototype: Structure type of each, [n_crystals] str; empty in a data set that names none.
+        sources: What is known of each data set, by its name.
     """
 
     crystals: tuple[Crystal, ...]
@@ -39,6 +41,7 @@ class Pool:
     source: np.ndarray
     formula: np.ndarray
     prototype: np.ndarray
+    sources: dict[str, Source] = field(default_factory=dict)
 
     def of(self, *names: str) -> np.ndarray:
         """Indices of the crystals of some data sets."""
@@ -109,6 +112,7 @@ def load_pool(names: Sequence[str], data_folder: Path | None = None) -> Pool:
         source=np.repeat(np.array(names), [len(part.crystals) for part in parts]),
         formula=np.array([crystal.formula for crystal in crystals]),
         prototype=np.concatenate([_prototypes(part) for part in parts]),
+        sources={name: part.source for name, part in zip(names, parts, strict=True)},
     )
 
 
@@ -146,7 +150,7 @@ def choose_protocols(names: Sequence[str]) -> dict[str, Protocol]:
 
 
 def _prototypes(data: DataSet) -> list[str]:
-    return prototypes_of(data) if data.name != "aflow_agl" else [""] * len(data.crystals)
+    return prototypes_of(data) if data.name in NAME_PROTOTYPES else [""] * len(data.crystals)
 
 
 def _parts(splits: Splits) -> Masks:

@@ -13,12 +13,12 @@ import pandas as pd
 
 from paraisite.atomic import write_text_atomic
 from paraisite.comparison.analysis import analyse
-from paraisite.comparison.candidates.registry import CANDIDATES, NETWORKS, make_candidate
+from paraisite.comparison.candidates.registry import factories, make_candidate
 from paraisite.comparison.figures import draw_figures
 from paraisite.comparison.job import JOB_FILE, RUNS_FOLDER, Job, make_job, run_job
 from paraisite.comparison.protocols import PROTOCOLS, Pool, choose_protocols, load_pool, make_splits
 from paraisite.comparison.scores import all_pairs, crystal_errors, mean_and_deviation, scores
-from paraisite.comparison.specs import FURTHER_DATA, CandidateSpec, parse_spec, parse_specs
+from paraisite.comparison.specs import CandidateSpec, further_data, parse_spec, parse_specs
 from paraisite.comparison.view import markdown
 from paraisite.errors import ParaisiteError, RunError
 from paraisite.graphs.cache import content_key
@@ -112,7 +112,7 @@ def read_comparison(folder: str | Path, data_folder: str | Path | None = None) -
     Raises:
         RunError: The folder has none.
     """
-    folder, order = Path(folder), [*CANDIDATES, *NETWORKS]
+    folder, order = Path(folder), list(factories())
     found = sorted(_finished(folder), key=lambda job: (order.index(job[1].name), len(job[1].further), str(job[1])))
     pool = load_pool(_data_names(found), Path(data_folder) if data_folder else None)
     jobs = [job for protocol, spec in found if (job := _job(protocol, spec, pool, folder)).card() is not None]
@@ -155,7 +155,7 @@ def _data_names(jobs: Sequence[tuple[str, CandidateSpec]]) -> list[str]:
     names = {"togo15"}
     for protocol, spec in jobs:
         names.update((*PROTOCOLS[protocol].trained, PROTOCOLS[protocol].predicted, *spec.further))
-    return [name for name in ("togo15", *FURTHER_DATA) if name in names]
+    return [name for name in ("togo15", *further_data()) if name in names]
 
 
 def _job(protocol: str, spec: CandidateSpec, pool: Pool, folder: Path) -> Job:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paraisite.comparison.candidates.registry import CANDIDATES, NETWORKS
+from paraisite.comparison.candidates.registry import factories
+from paraisite.datasets.catalogue import brought_along
 from paraisite.errors import ParaisiteError
 
-FURTHER_DATA = ("hh143", "literature", "aflow_agl")
-"""Data sets that a candidate can be given beside a protocol's own."""
+
+def further_data() -> tuple[str, ...]:
+    """Data sets that a candidate can be given beside a protocol's own, always in one order: those of other packages last."""
+    return ("hh143", "literature", "aflow_agl", *brought_along())
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class CandidateSpec:
 
     Attributes:
         name: Name of the candidate.
-        further: Names of the data sets that it trains on beside the protocol's own, in the order of `FURTHER_DATA`.
+        further: Names of the data sets that it trains on beside the protocol's own, in the order of `further_data`.
     """
 
     name: str
@@ -36,15 +39,15 @@ def parse_spec(text: str) -> CandidateSpec:
         ParaisiteError: There is no such candidate or no such data set.
     """
     name, *further = (part.strip() for part in text.split("+"))
-    known = {**CANDIDATES, **NETWORKS}
+    known = factories()
     if name not in known:
         raise ParaisiteError(f"There is no candidate {name!r}; choose among {', '.join(known)}.")
     for data in further:
-        if data not in FURTHER_DATA:
+        if data not in further_data():
             raise ParaisiteError(
-                f"{data!r} cannot be given to {name} as further training data; choose among {', '.join(FURTHER_DATA)}."
+                f"{data!r} cannot be given to {name} as further training data; choose among {', '.join(further_data())}."
             )
-    return CandidateSpec(name, tuple(data for data in FURTHER_DATA if data in further))
+    return CandidateSpec(name, tuple(data for data in further_data() if data in further))
 
 
 def parse_specs(texts: Sequence[str], further: Sequence[str] = ()) -> list[CandidateSpec]:

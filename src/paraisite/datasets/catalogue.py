@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from paraisite.datasets.levels import LOW_LEVELS, Level, Source, noise_prior
 from paraisite.datasets.prototypes import EXPLICIT
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.errors import DataError
-from paraisite.graphs.cache import cache_folder
+from paraisite.graphs.cache import cache_folder, content_key
+from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.readers import iter_crystals
 
 DATA_VARIABLE = "PARAISITE_DATA"
 """Environment variable that names the folder of data sets and weights that the package does not ship."""
+GROUP = "paraisite.data_sets"
+"""Entry points of other packages: the name is that of the data set, the object a function that gives the `DataSet`."""
 KAPPA_COLUMNS = ("kappa", "kappa_w_per_mk", "ltc", "thermal_conductivity")
 FILE_COLUMNS = ("file", "path", "filename", "structure")
 
@@ -35,6 +42,10 @@ class DataSet:
         kappa: κ at 300 K in W/(m K), [n_crystals] float64, all above zero.
         part_sizes: Sizes of the parts that are split each by itself; one part but for MIX.
         failures: What was left out, and why.
+        level: How κ was found: one of `paraisite.datasets.levels.Level`, or another name with a noise of its own.
+        noise_log10: Median of the prior of the noise in log10 κ; the level's own without it.
+        low: Whether κ is an estimate that a model is to correct, and not κ itself; by the level without it.
+        catalogued: Whether the name is that of a catalogue and no other data set can have it.
     """
 
     name: str
@@ -42,14 +53,35 @@ class DataSet:
     kappa: np.ndarray
     part_sizes: tuple[int, ...]
     failures: tuple[ReadFailure, ...] = ()
+    level: str = Level.FIRST_PRINCIPLES
+    noise_log10: float | None = None
+    low: bool | None = None
+    catalogued: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a level whose noise nobody knows.
+
+        Raises:
+            DataError: The level is not known and there is no prior, or the prior is no positive number.
+        """
+        noise_prior(self.level, self.noise_log10)
+
+    @property
+    def source(self) -> Source:
+        """What a fit knows of the data set besides its crystals."""
+        identity = self.name
+        if not self.catalogued:
+            identity = f"{content_key(self.crystals, DEFAULT_GRAPH_SETTINGS)} {hash_of(self.kappa)}"
+        low = self.level in LOW_LEVELS if self.low is None else self.low
+        return Source(self.name, str(self.level), noise_prior(self.level, self.noise_log10), identity, low)
 
 
 def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column: str | None = None) -> DataSet:
     """Load a data set.
 
     Args:
-        name: `togo15`, `hh143`, `mix` (both), `literature`, `aflow_agl`, or the path of an extxyz file or a CSV table
-            (see `read_labelled`).
+        name: `togo15`, `hh143`, `mix` (both), `literature`, `aflow_agl`, a data set that another package brings (see
+            `GROUP`), or the path of an extxyz file or a CSV table (see `read_labelled`).
         data_folder: Folder of what the package does not ship (see `chosen_data_folder`).
         kappa_column: Name of the κ column of a file.
 
@@ -60,14 +92,63 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
         parts = [loader() for loader in _EMBEDDED[name]]
         crystals = [crystal for part in parts for crystal in part]
         kappa = np.array([float(crystal.properties["kappa"]) for crystal in crystals])
-        return DataSet(name, tuple(crystals), kappa, tuple(len(part) for part in parts))
+        sizes = tuple(len(part) for part in parts)
+        known = _SOURCES[name]
+        return DataSet(
+            name, tuple(crystals), kappa, sizes, level=known.level, noise_log10=known.noise_log10, catalogued=True
+        )
     if name == "aflow_agl":
-        return replace(read_labelled(find_data_file("aflow_agl.extxyz.gz", data_folder)), name=name)
+        data = read_labelled(find_data_file("aflow_agl.extxyz.gz", data_folder))
+        return replace(data, name=name, level=_SOURCES[name].level, catalogued=True)
+    if name in brought_along():
+        return _load_brought_along(name)
     if not Path(name).exists():
         raise DataError(
-            f"There is no data set {name!r}: give {', '.join(_EMBEDDED)}, aflow_agl, or the path of an extxyz or CSV file."
+            f"There is no data set {name!r}: give {', '.join(data_set_names())}, or the path of an extxyz or CSV file."
         )
     return read_labelled(Path(name), kappa_column)
+
+
+def data_set_names() -> list[str]:
+    """Names of the data sets of the package and of other packages."""
+    return [*_EMBEDDED, "aflow_agl", *brought_along()]
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """Data sets that a data set is made of, itself where it is one piece."""
+    return _PARTS.get(name, (name,))
+
+
+def known_source(name: str) -> Source | None:
+    """What is known of a data set of the package without loading it; None for another."""
+    return _SOURCES.get(name)
+
+
+@lru_cache(maxsize=1)
+def brought_along() -> dict[str, EntryPoint]:
+    """Data sets of other packages by name; none is imported before it is loaded."""
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {name: entry for name, entry in found.items() if name not in _SOURCES}
+
+
+def _load_brought_along(name: str) -> DataSet:
+    entry = brought_along()[name]
+    try:
+        data = entry.load()()
+    except DataError:
+        raise
+    except Exception as error:  # whatever a foreign module raises
+        raise DataError(f"The data set {name!r} cannot be loaded from {entry.value}: {error}.") from error
+    if not isinstance(data, DataSet):
+        raise DataError(
+            f"{entry.value} gives no data set {name!r} but a {type(data).__name__}; its package must be mended."
+        )
+    return replace(data, name=name, catalogued=True)
+
+
+def hash_of(kappa: np.ndarray) -> str:
+    """Short hash of values."""
+    return hashlib.sha256(np.ascontiguousarray(kappa, dtype=np.float64).tobytes()).hexdigest()[:16]
 
 
 def prototypes_of(data: DataSet) -> list[str]:
@@ -274,3 +355,14 @@ _EMBEDDED: dict[str, tuple[Callable[[], list[Crystal]], ...]] = {
     "mix": (load_togo15, load_hh143),
     "literature": (load_literature,),
 }
+NAME_PROTOTYPES = frozenset(_EMBEDDED)
+"""Data sets whose crystals name their structure types."""
+_PARTS = {"mix": ("togo15", "hh143")}
+_SOURCES = {
+    "togo15": Source("togo15", Level.FIRST_PRINCIPLES, 0.03, "togo15"),
+    "hh143": Source("hh143", Level.FIRST_PRINCIPLES, 0.1, "hh143"),
+    "mix": Source("mix", Level.FIRST_PRINCIPLES, 0.1, "mix"),
+    "literature": Source("literature", Level.MEASURED, 0.3, "literature"),
+    "aflow_agl": Source("aflow_agl", Level.AGL, noise_prior(Level.AGL), "aflow_agl", low=True),
+}
+"""Togo15 and HH143 are each calculations by one recipe; `literature` mixes measurements and calculations."""

@@ -12,27 +12,6 @@ N_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A training crystal that the correction of a prediction rests on.
-
-    Attributes:
-        material_id: Its identifier.
-        formula: Its reduced formula.
-        source: Data set of its κ.
-        kappa: That κ at 300 K in W/(m K).
-        correlation: Prior correlation between the corrections of both crystals, 0 to 1; mean over the members.
-        distance: Euclidean distance in the scaled descriptors of the correction.
-    """
-
-    material_id: str
-    formula: str
-    source: str
-    kappa: float
-    correlation: float
-    distance: float
-
-
-@dataclass(frozen=True, slots=True)
 class Attribution:
     """How much a descriptor moves a prediction away from the mean over the background crystals.
 
@@ -57,44 +36,42 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why the multi-fidelity model predicts what it does of one crystal; κ at 300 K in W/(m K).
+class Section:
+    """A small table of an explanation, as texts.
 
-    The parts add up in log10 κ: `fall_back_kappa` and `correction` give `median_kappa`, which `shift` moves to `kappa`.
+    Attributes:
+        headers: Title of each column; the first one names the table.
+        rows: Its rows.
+        left: Columns that stand to the left, besides the first.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a model predicts what it does of one crystal; κ at 300 K in W/(m K). A kind of models adds what it can say more.
 
     Attributes:
         material_id: Identifier of the crystal.
         formula: Its reduced formula.
         source: Where it was read.
-        agl_kappa: AGL value that the surrogate expects.
-        fall_back_kappa: What the members say far from every first-principles crystal, from ρ and the AGL value alone.
-        correction: δ: what the first-principles crystals add to log10 κ.
-        median_kappa: Median of the predictive distribution.
-        shift: Shift of log10 κ from the median to the point estimate, which is lower where the prediction is uncertain.
         kappa: Point estimate, `kappa_median` of the table of predictions.
-        interval_low: Lower end of the calibrated 90 % interval.
-        interval_high: Upper end.
-        members: Point estimate of each member.
-        neighbours: Training crystals that are correlated most, the nearest first.
+        median_kappa: Median of the predictive distribution, where the attributions end; the point estimate where there is no
+            other.
         background_kappa: Geometric mean of the median κ over the background crystals, where the attributions start; None
             without attributions.
-        attributions: Of all descriptors, the largest first; empty without the library that makes them.
+        attributions: Of all descriptors, the largest first; empty where there are none.
         note: Why there are no attributions; empty where there are.
     """
 
     material_id: str
     formula: str
     source: str
-    agl_kappa: float
-    fall_back_kappa: float
-    correction: float
-    median_kappa: float
-    shift: float
     kappa: float
-    interval_low: float
-    interval_high: float
-    members: tuple[float, ...]
-    neighbours: tuple[Neighbour, ...]
+    median_kappa: float
     background_kappa: float | None = None
     attributions: tuple[Attribution, ...] = ()
     note: str = ""
@@ -112,3 +89,12 @@ class Explanation:
     def as_dict(self) -> dict[str, Any]:
         """Give plain values, the sums of the groups among them."""
         return {**asdict(self), "groups": self.groups}
+
+    def sections(self) -> tuple[Section, ...]:
+        """Tables for a reader, besides the attributions."""
+        return (Section(("κ at 300 K in W/(m K)", ""), (("point estimate", f"{self.kappa:.3g}"),)),)
+
+
+def as_factor(log10_kappa: float) -> str:
+    """A part of log10 κ as a factor of κ."""
+    return f"× {10**log10_kappa:.2f}"

@@ -1,28 +1,18 @@
-"""Model folders: `model.safetensors`, `card.json` and what `paraisite.uncertainty` adds; nothing that can run code."""
+"""Model folders of every kind: `model.safetensors`, `card.json` and what `paraisite.uncertainty` adds; no code."""
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Collection
-from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
-from paraisite.atomic import atomic_path, write_text_atomic
+from paraisite.atomic import write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
 from paraisite.models.names import DEFAULT_MODEL
-from paraisite.models.network.megnet import MEGNetSettings
-from paraisite.models.network.packing import pack, unpack
-from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
-from paraisite.threads import torch_settings
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
@@ -30,38 +20,22 @@ UNCERTAINTY_NAME = "uncertainty.safetensors"
 MODEL_FORMAT = 1
 
 
-def save_model(
-    model: ParAIsite,
-    folder: str | Path,
-    card: dict[str, Any],
-    *,
-    packed: bool = False,
-    sixteen_bits: Collection[str] = (),
-) -> None:
-    """Write a model folder.
+def begin_folder(folder: Path) -> None:
+    """Make a model's folder, and take away what `paraisite.uncertainty` said of the model that was there before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / UNCERTAINTY_NAME).unlink(missing_ok=True)
+
+
+def write_card(folder: Path, content: dict[str, Any]) -> None:
+    """Write a model's card, whole or not at all; the format and the list of elements are added.
 
     Args:
-        model: The ensemble.
-        folder: Folder to make or to write into.
-        card: What the model is, in plain values; the architecture is added.
-        packed: Keep the weights in 16 to 24 bits instead of 32; see `paraisite.models.network.packing`.
-        sixteen_bits: Names of packed weights that are kept in 16 bits.
+        folder: Folder of the model.
+        content: What the model is, in plain values; `architecture` with `n_members`, and `graph`, among them.
     """
-    folder = Path(folder)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    if packed:
-        state = pack(state, sixteen_bits)
-    content = {
-        "format": MODEL_FORMAT,
-        **card,
-        "architecture": asdict(model.settings),
-        "elements": list(ELEMENTS),
-        "graph": card.get("graph", asdict(GraphSettings())),
-    }
-    (folder / UNCERTAINTY_NAME).unlink(missing_ok=True)  # of the model that was here before
-    with atomic_path(folder / WEIGHTS_NAME) as temporary:
-        save_file(state, temporary)
-    write_text_atomic(folder / CARD_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    rest = {key: value for key, value in content.items() if key != "graph"}
+    full = {"format": MODEL_FORMAT, **rest, "elements": list(ELEMENTS), "graph": content["graph"]}
+    write_text_atomic(folder / CARD_NAME, json.dumps(full, indent=2, ensure_ascii=False) + "\n")
 
 
 def shipped_models() -> dict[str, Path]:
@@ -123,37 +97,6 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     return card
 
 
-def load_model(name: str | Path = "FEAFTG15", device: torch.device | str = "cpu") -> ParAIsite:
-    """Load an ensemble of networks, strictly: every tensor and no other.
-
-    Args:
-        name: Name of a shipped network, or its folder.
-        device: Where to put it.
-
-    Returns:
-        The model, in evaluation mode and 32 bits.
-
-    Raises:
-        ModelFileError: The folder is missing or damaged, or holds another model.
-    """
-    folder = find_model(name)
-    card = read_card(folder)
-    if "kind" in card:
-        raise ModelFileError(f"The model in {folder} is no network but of the kind {card['kind']!r}; give a network.")
-    model = _empty_model(card, folder)
-    try:
-        # A second thread gains nothing here, and on a busy machine waits for its turn thousands of times.
-        with torch_settings(1):
-            model.load_state_dict(unpack(load_file(folder / WEIGHTS_NAME)), strict=True)
-    except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
-    except RuntimeError as error:
-        raise ModelFileError(
-            f"The weights in {folder} do not fit the card: {str(error).splitlines()[-1].strip()}"
-        ) from error
-    return model.to(device).eval()
-
-
 def graph_settings(folder: str | Path) -> GraphSettings:
     """Graph settings that a model was trained with.
 
@@ -164,18 +107,3 @@ def graph_settings(folder: str | Path) -> GraphSettings:
         return GraphSettings(**read_card(folder)["graph"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"The card in {folder} does not state usable graph settings: {error}.") from error
-
-
-def _empty_model(card: dict[str, Any], folder: Path) -> ParAIsite:
-    """An ensemble of the card's architecture, its parameters not yet filled."""
-    try:
-        content = dict(card["architecture"])
-        settings = ParAIsiteSettings(
-            n_members=content["n_members"],
-            head=tuple(content["head"]),
-            megnet=MEGNetSettings.from_dict(content["megnet"]),
-        )
-        return ParAIsite(settings)
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelFileError(f"The card in {folder} does not describe a ParAIsite ensemble: {reason}.") from error

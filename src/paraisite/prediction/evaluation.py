@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from paraisite.datasets.catalogue import DataSet, load_data_set
+from paraisite.datasets.catalogue import DataSet, known_source, load_data_set, parts_of
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
@@ -76,7 +75,7 @@ def evaluate(
 def _seen(data: DataSet, model: str | Path) -> bool:
     card = read_card(find_model(model))
     trained = {stage["data"] for stage in card.get("recipe", {}).get("stages", [])} | set(card.get("data_sets", []))
-    parts = {"togo15", "hh143"} if data.name == "mix" else {data.name}
-    if "mix" in trained:
-        trained |= {"togo15", "hh143"}
-    return bool(np.any([part in trained for part in parts]))
+    if not data.catalogued and known_source(data.name) is not None:
+        return False  # a file that is named like a data set of the package is another one
+    known = {part for name in trained for part in parts_of(name)}
+    return any(part in known for part in parts_of(data.name))

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from paraisite.errors import StructureError
 from paraisite.models.files import find_model, read_card
+from paraisite.models.interface import Model, ModelOutput
 from paraisite.models.names import DEFAULT_MODEL
-from paraisite.prediction.backends import load_backend
+from paraisite.models.registry import load_model
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
 from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import STANDARD_INPUT, structure_files
-from paraisite.uncertainty.judgement import Judgement
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -33,48 +33,53 @@ WORKER_BYTES = 1_000_000
 
 
 class Predictor:
-    """A loaded ensemble that predicts κ at 300 K.
+    """Predicts κ at 300 K by a loaded model of whatever kind.
 
     Attributes:
-        backend: The loaded model; see `paraisite.prediction.backends`.
-        settings: Graph settings that it was trained with.
+        model: The model.
+        needs: What it asks of every crystal.
         caution: What the model says of all its predictions, last in every `domain_reason`; mostly empty.
     """
 
-    def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self, model: str | Path | Model = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None
+    ) -> None:
         """Load a model.
 
         Args:
-            model: Name of a shipped model, or a model folder.
+            model: Name of a shipped model, a model folder, or a model that is loaded already, which stays as it is.
             device: `cpu` or `cuda`.
             threads: CPU threads of a network; without it, one for small graphs, where more are slower, else one a core.
 
         Raises:
             ModelFileError: There is no such model, or it is damaged.
         """
-        folder = find_model(model)
-        self.backend = load_backend(folder, device, threads)
-        self.caution = str(read_card(folder).get("caution", ""))
-        self.settings = self.backend.settings
+        self.model = model if isinstance(model, Model) else load_model(model, device, threads)
+        self.caution = "" if isinstance(model, Model) else str(read_card(find_model(model)).get("caution", ""))
+        self.needs = self.model.needs
 
     @property
     def n_members(self) -> int:
         """Number of members."""
-        return self.backend.n_members
+        return self.model.n_members
 
     @property
     def columns(self) -> list[str]:
         """Columns of every table that this predictor makes."""
         return columns(self.n_members)
 
-    def outputs(self, chunk: Prepared) -> tuple[np.ndarray, Judgement]:
-        """Predict and judge a chunk's graphs; see `paraisite.prediction.backends.Backend.outputs`."""
-        kappa, judgement = self.backend.outputs(chunk)
-        return kappa, judgement.with_concerns(chunk.concerns, self.caution)
+    def outputs(self, chunk: Prepared) -> ModelOutput:
+        """Predict and judge the crystals of a chunk that have a graph."""
+        output = self.model.predict(chunk.inputs)
+        return replace(output, judgement=output.judgement.with_concerns(chunk.concerns, self.caution))
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
-        return make_table(chunk.rows, chunk.predicted, *self.outputs(chunk))
+        return self._table(chunk, self.outputs(chunk))
+
+    @staticmethod
+    def _table(chunk: Prepared, said: ModelOutput) -> pd.DataFrame:
+        return make_table(chunk.rows, chunk.predicted, said.kappa, said.judgement)
 
     def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
         """Predict crystals given as objects.
@@ -85,11 +90,16 @@ class Predictor:
         Returns:
             One row a structure; one that cannot be predicted has its reason in `status` and `error`.
         """
+        return self._join([self._table(chunk, said) for chunk, said in self.predict_chunks(structures)])
+
+    def predict_chunks(
+        self, structures: Iterable[Crystal | Structure | Atoms]
+    ) -> Iterator[tuple[Prepared, ModelOutput]]:
+        """Predict crystals given as objects, a chunk at a time, and give all that the model says instead of a table."""
         items = (_convert(index, structure) for index, structure in enumerate(structures, 1))
-        tables = []
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
-            tables.append(self.predict_prepared(prepare(chunk, self.settings)))
-        return self._join(tables)
+            prepared = prepare(chunk, self.needs)
+            yield prepared, self.outputs(prepared)
 
     def stream_files(
         self,
@@ -138,13 +148,13 @@ class Predictor:
         wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
         # The standard input belongs to this process alone.
         if wanted <= 1 or any(str(path) == STANDARD_INPUT for path in paths):
-            yield from prepare_paths(paths, self.settings, options, kind)
+            yield from prepare_paths(paths, self.needs, options, kind)
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.settings, options, kind) as pool:
+        with WorkerPool(wanted - 1, self.needs, options, kind) as pool:
             rest = pool.prepare(paths[head:])
-            yield from prepare_paths(paths[:head], self.settings, options, kind)
+            yield from prepare_paths(paths[:head], self.needs, options, kind)
             yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:

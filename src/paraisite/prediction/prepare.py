@@ -10,11 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from paraisite.applicability import Concern, find_all_concerns
-from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
-from paraisite.features.environments import count_environments
 from paraisite.graphs.build import build_graphs
-from paraisite.graphs.settings import GraphSettings
-from paraisite.graphs.store import GraphStore
+from paraisite.models.inputs import Inputs, Needs, gather_inputs
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import iter_crystals
 from paraisite.structures.statements import MISSING_HYDROGENS
@@ -58,24 +55,19 @@ class Prepared:
     Attributes:
         rows: One row a structure, in the order of the input, failures among them.
         predicted: Rows that have a graph, [n_graphs] int64.
-        store: Their graphs.
-        volume_per_atom: Volumes of their cells over their atoms in Å³, [n_graphs] float64.
-        environments: Distinct surroundings of their atoms, [n_graphs] float64; zeros where the settings are not those of
-            descriptors, as networks need none.
+        inputs: What the model asked of those, [n_graphs].
         concerns: Why κ may not hold for each, whatever the model, [n_graphs].
     """
 
     rows: Rows
     predicted: np.ndarray
-    store: GraphStore
-    volume_per_atom: np.ndarray
-    environments: np.ndarray
+    inputs: Inputs
     concerns: list[tuple[Concern, ...]]
 
 
 def prepare_paths(
     paths: Iterable[str | Path],
-    settings: GraphSettings,
+    needs: Needs,
     options: ReadOptions = STRICT,
     format: str | None = None,  # noqa: A002 - the word that users expect
 ) -> Iterator[Prepared]:
@@ -83,25 +75,25 @@ def prepare_paths(
 
     Args:
         paths: Files and folders.
-        settings: Graph settings of the model.
+        needs: What the model asks of crystals.
         options: What readers let pass.
         format: Format of all files, as for `iter_crystals`.
     """
     stream = iter_crystals(paths, format=format, options=options)
     while items := list(islice(stream, CHUNK_CRYSTALS)):
-        yield prepare(items, settings)
+        yield prepare(items, needs)
 
 
-def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> Prepared:
-    """Build the graphs of crystals that were read, and the rows of all.
+def prepare(items: Sequence[Crystal | ReadFailure], needs: Needs) -> Prepared:
+    """Build the graphs of crystals that were read and what else the model asks for, and the rows of all.
 
     Args:
         items: Crystals, and failures in the place of those that could not be read.
-        settings: Graph settings of the model.
+        needs: What the model asks for.
     """
     crystals = [item for item in items if isinstance(item, Crystal)]
     position = np.array([index for index, item in enumerate(items) if isinstance(item, Crystal)], dtype=np.int64)
-    built = build_graphs(crystals, settings)
+    built = build_graphs(crystals, needs.graphs)
     rows = Rows(
         material_id=[item.material_id for item in items],
         formula=[item.formula if isinstance(item, Crystal) else "" for item in items],
@@ -114,18 +106,15 @@ def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> 
         rows.status[position[index]] = error.code
         rows.error[position[index]] = str(error)
     predicted = position[built.kept]
-    _add_warnings(rows, predicted, [crystals[index] for index in built.kept], built.store.bondless, settings)
     kept = [crystals[index] for index in built.kept]
-    volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in kept])
+    _add_warnings(rows, predicted, kept, built.store.bondless, needs.graphs.cutoff_angstrom)
     formulas = [rows.formula[row] for row in predicted]
-    described = settings == DESCRIPTOR_GRAPHS
-    environments = count_environments(kept, settings) if described else np.zeros(len(kept))
     concerns = find_all_concerns(kept, built.store, formulas)
-    return Prepared(rows, predicted, built.store, volume_per_atom, environments, concerns)
+    return Prepared(rows, predicted, gather_inputs(kept, formulas, built.store, needs), concerns)
 
 
 def _add_warnings(
-    rows: Rows, predicted: np.ndarray, crystals: Sequence[Crystal], bondless: np.ndarray, settings: GraphSettings
+    rows: Rows, predicted: np.ndarray, crystals: Sequence[Crystal], bondless: np.ndarray, cutoff_angstrom: float
 ) -> None:
     """Put what speaks against a prediction into its row; the reader's doubt goes first."""
     for row, crystal, unbound in zip(predicted.tolist(), crystals, bondless.tolist(), strict=True):
@@ -133,8 +122,7 @@ def _add_warnings(
         if unbound:
             rows.status[row] = BONDLESS
             sentences.append(
-                f"Some atoms have no neighbour within {settings.cutoff_angstrom:g} Å, so the model cannot see how they are "
-                "bound."
+                f"Some atoms have no neighbour within {cutoff_angstrom:g} Å, so the model cannot see how they are bound."
             )
         if crystal.warning is not None:
             rows.status[row] = crystal.warning.code

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from paraisite.graphs.settings import GraphSettings
 from paraisite.processes.child import Child, Parent
 from paraisite.structures.crystal import STRICT, ReadOptions
 
 if TYPE_CHECKING:
+    from paraisite.models.inputs import Needs
     from paraisite.prediction.prepare import Prepared
 
 TASK_PATHS = 64
@@ -26,14 +26,14 @@ class WorkerPool:
     def __init__(
         self,
         n_workers: int,
-        settings: GraphSettings,
+        needs: Needs,
         options: ReadOptions = STRICT,
         format: str | None = None,  # noqa: A002 - as in `prepare_paths`
     ) -> None:
         """Start the workers, which read as `prepare_paths` does with the same arguments."""
         self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
         for worker in self._workers:
-            worker.send((settings, options, format))
+            worker.send((needs, options, format))
 
     def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
@@ -84,9 +84,9 @@ def main() -> None:
 
     parent = Parent()
     try:
-        settings, options, kind = parent.receive()
+        needs, options, kind = parent.receive()
         while True:
-            for chunk in prepare_paths(parent.receive(), settings, options, kind):
+            for chunk in prepare_paths(parent.receive(), needs, options, kind):
                 parent.send(chunk)
             parent.send(None)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):

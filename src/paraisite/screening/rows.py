@@ -90,7 +90,7 @@ def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray, judge
     values = kappa_columns(kappa, judgement)
     values["kappa_variance"] = values["kappa_std"] ** 2
     texts = {
-        "graph_hash": graph_hashes(prepared.store),
+        "graph_hash": graph_hashes(prepared.inputs.store),
         "domain": judgement.domain,
         "domain_reason": judgement.domain_reason,
     }

@@ -81,6 +81,7 @@ class Scanner:
         """Rows of a piece, a chunk at a time, so that memory stays bounded whatever the piece."""
         items = piece.items(self.settings.reading)
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
-            prepared = prepare(chunk, self.predictor.settings)
+            prepared = prepare(chunk, self.predictor.needs)
             described = describe(chunk, symmetry=self.settings.symmetry)
-            yield make_rows(prepared, described, *self.predictor.outputs(prepared))
+            said = self.predictor.outputs(prepared)
+            yield make_rows(prepared, described, said.kappa, said.judgement)

@@ -98,7 +98,7 @@ def test_a_second_fit_forgets_the_first(name: str, togo15: DataSet) -> None:
     used.fit(part, kappa)
     first = used.predict(others).log10_kappa
     used.fit(part, 10 * kappa)
-    fresh.fit(part, 10 * kappa, np.full(len(part), "togo15"))  # one source is none
+    fresh.fit(part, 10 * kappa, [togo15.source] * len(part))  # one source is none
     second = used.predict(others).log10_kappa
     np.testing.assert_array_equal(second, fresh.predict(others).log10_kappa)
     # Ten times the κ, ten times the prediction; a tree breaks ties between features by rounding.

@@ -15,6 +15,7 @@ import numpy as np
 
 from paraisite.comparison.candidates.aflow_stage import structure_and_aflow_stage_features
 from paraisite.comparison.candidates.interface import CandidatePrediction, Inputs
+from paraisite.datasets.levels import Source
 from paraisite.features.magpie import structure_and_magpie_features
 from paraisite.features.structure import structure_features
 from paraisite.structures.crystal import Crystal
@@ -50,7 +51,7 @@ class GaussianProcess:
         self,
         crystals: Sequence[Crystal],
         kappa: np.ndarray,
-        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+        source: Sequence[Source] | None = None,  # noqa: ARG002 - one noise for all
     ) -> None:
         """See `Candidate.fit`."""
         from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - in an extra

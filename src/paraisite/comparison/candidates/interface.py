@@ -1,4 +1,7 @@
-"""What every candidate gives: κ at 300 K of crystals, learned from crystals with κ."""
+"""What every candidate gives: κ at 300 K of crystals, learned from crystals with κ; the least that a comparison needs.
+
+Every kind of models that can be fitted is a candidate by `paraisite.comparison.candidates.kinds.KindCandidate`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from paraisite.datasets.levels import Source
 from paraisite.structures.crystal import Crystal
 
 Inputs = Callable[[Sequence[Crystal]], np.ndarray]
@@ -45,14 +49,14 @@ class Candidate(Protocol):
     name: str
     title: str
 
-    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray, source: np.ndarray | None = None) -> None:
+    def fit(self, crystals: Sequence[Crystal], kappa: np.ndarray, source: Sequence[Source] | None = None) -> None:
         """Fit from the start, forgetting any earlier fit; settings are chosen inside the part that is given.
 
         Args:
             crystals: Crystals of the training part.
             kappa: Their κ at 300 K in W/(m K), [n_crystals], all above zero.
-            source: Name of the data set that each crystal is from, [n_crystals] str, for candidates that tell the noise of
-                several sources apart; the others ignore it. None where all are from one.
+            source: Data set that each crystal is from, [n_crystals], for candidates that tell levels and noise apart; the
+                others ignore it. None where all are from one.
         """
         ...
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from paraisite.comparison.candidates.interface import CandidatePrediction
+from paraisite.datasets.levels import Source
 from paraisite.features.magpie import structure_and_magpie_features
 from paraisite.structures.crystal import Crystal
 
@@ -34,7 +35,7 @@ class Median:
         self,
         crystals: Sequence[Crystal],  # noqa: ARG002 - the crystals do not matter
         kappa: np.ndarray,
-        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+        source: Sequence[Source] | None = None,  # noqa: ARG002 - one noise for all
     ) -> None:
         """See `Candidate.fit`."""
         self._median, self._std = float(np.median(np.log10(kappa))), float(np.log10(kappa).std())
@@ -68,7 +69,7 @@ class Regressor:
         self,
         crystals: Sequence[Crystal],
         kappa: np.ndarray,
-        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+        source: Sequence[Source] | None = None,  # noqa: ARG002 - one noise for all
     ) -> None:
         """See `Candidate.fit`."""
         self._estimator = self._build(len(crystals)).fit(structure_and_magpie_features(crystals), np.log10(kappa))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from paraisite.comparison.candidates.interface import CandidatePrediction
+from paraisite.datasets.levels import Source
 from paraisite.datasets.splits import Splits, inner_splits
 from paraisite.errors import DataError, ParaisiteError
 from paraisite.structures.crystal import Crystal
@@ -73,7 +74,7 @@ class RoostEnsemble:
         self,
         crystals: Sequence[Crystal],
         kappa: np.ndarray,
-        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+        source: Sequence[Source] | None = None,  # noqa: ARG002 - one noise for all
     ) -> None:
         """See `Candidate.fit`.
 

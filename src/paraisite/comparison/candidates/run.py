@@ -14,8 +14,9 @@ import pandas as pd
 
 from paraisite.atomic import write_text_atomic
 from paraisite.comparison.candidates.interface import Candidate, CandidatePrediction
-from paraisite.comparison.candidates.registry import TRAINED_ON_AFLOW, make_candidate
+from paraisite.comparison.candidates.registry import make_candidate, trained_on
 from paraisite.datasets.catalogue import DataSet
+from paraisite.datasets.levels import Source
 from paraisite.datasets.splits import Splits
 from paraisite.errors import DataError
 from paraisite.structures.crystal import Crystal
@@ -93,8 +94,10 @@ def training_parts(splits: Splits) -> np.ndarray:
 
 
 def _check(name: str, data_set: DataSet, splits: Splits) -> None:
-    if data_set.name == "aflow_agl" and name in TRAINED_ON_AFLOW:
-        raise DataError(f"{name} knows the values of aflow_agl, so it cannot be judged by them; use another data set.")
+    if data_set.source.identity in trained_on(name):
+        raise DataError(
+            f"{name} knows the values of {data_set.name}, so it cannot be judged by them; use another data set."
+        )
     smallest = int(training_parts(splits).sum(axis=1).min())
     if smallest < MIN_TRAINING_CRYSTALS:
         raise DataError(
@@ -107,7 +110,7 @@ def fit_and_predict(
     candidate: Candidate,
     crystals: Sequence[Crystal],
     kappa: np.ndarray,
-    source: np.ndarray | None,
+    source: Sequence[Source] | None,
     asked: Sequence[Crystal],
 ) -> tuple[CandidatePrediction, dict[str, Any]]:
     """Fit a candidate and predict; the first to need the features of a crystal waits for them.

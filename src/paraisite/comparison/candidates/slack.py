@@ -15,6 +15,7 @@ import numpy as np
 
 from paraisite.comparison.candidates.interface import CandidatePrediction
 from paraisite.datasets.catalogue import find_data_file, load_data_set
+from paraisite.datasets.levels import Source
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.space_group import find_symmetry
 
@@ -77,7 +78,7 @@ class SlackAgl:
         self,
         crystals: Sequence[Crystal],
         kappa: np.ndarray,
-        source: np.ndarray | None = None,  # noqa: ARG002 - one noise for all
+        source: Sequence[Source] | None = None,  # noqa: ARG002 - one noise for all
     ) -> None:
         """See `Candidate.fit`."""
         log10_kappa, value = np.log10(kappa), self._table.log10_kappa(crystals)

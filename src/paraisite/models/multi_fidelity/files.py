@@ -1,8 +1,9 @@
-"""Model folders of the multi-fidelity model: the same two files as a network's, marked by `kind` in the card."""
+"""Model folders of the multi-fidelity model."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,22 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from paraisite.atomic import atomic_path, write_text_atomic
-from paraisite.elements import ELEMENTS
+from paraisite.atomic import atomic_path
+from paraisite.datasets.catalogue import known_source
+from paraisite.datasets.levels import Level, Source
 from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import DESCRIPTOR_GRAPHS, DESCRIPTORS
-from paraisite.models.files import CARD_NAME, MODEL_FORMAT, UNCERTAINTY_NAME, WEIGHTS_NAME, read_card
+from paraisite.models.files import WEIGHTS_NAME, begin_folder, read_card, write_card
 from paraisite.models.multi_fidelity.model import (
-    AglSurrogate,
     CorrectionParameters,
     FirstPrinciples,
     Member,
     MultiFidelity,
+    Surrogate,
 )
 from paraisite.models.names import MULTI_FIDELITY
 
-AGL_DATA_SET = "aflow_agl"
-"""Data set of the surrogate."""
-_DATA_ARRAYS = ("descriptors", "agl", "log10_kappa", "fold", "scale")
+_DATA_ARRAYS = ("descriptors", "log10_kappa", "fold", "scale")
 _DATA_TEXTS = ("material_id", "composition", "source")
 
 
@@ -40,38 +40,61 @@ def save_multi_fidelity(model: MultiFidelity, folder: str | Path, card: dict[str
         card: What the model is, in plain values; what is needed to load it is added.
     """
     folder = Path(folder)
-    surrogate = model.surrogate
-    tensors = {"surrogate.offset": surrogate.offset, "surrogate.scale": surrogate.scale}
-    for index, (weight, bias) in enumerate(zip(surrogate.weights, surrogate.biases, strict=True)):
-        tensors |= {f"surrogate.{index}.weight": weight.astype(np.float16), f"surrogate.{index}.bias": bias}
-    tensors |= {f"data.{name}": getattr(model.data, name) for name in _DATA_ARRAYS}
+    tensors = {f"data.{name}": getattr(model.data, name) for name in _DATA_ARRAYS}
+    for level, surrogate in enumerate(model.surrogates):
+        tensors |= _surrogate_tensors(surrogate, _prefix(level))
+        tensors[_low_name(level)] = model.data.low[level]
+    first = model.surrogates[0]
     content = {
-        "target": surrogate.target,
+        "target": first.target,
         "texts": {name: getattr(model.data, name).tolist() for name in _DATA_TEXTS},
-        "members": [asdict(member.parameters) for member in model.members],
+        "members": [_plain_parameters(member.parameters) for member in model.members],
         "width": model.width,
         "caution": model.caution,
+        "low_levels": [{"target": one.target, "source": asdict(one.source)} for one in model.surrogates],
+        "sources": [asdict(source) for source in model.data.sources],
     }
     full_card = {
-        "format": MODEL_FORMAT,
         "kind": MULTI_FIDELITY,
         **card,
         "architecture": {
             "n_members": len(model.members),
             "n_feature_sets": 1,
-            "n_networks": len(surrogate.weights[0]),
-            "widths": [weight.shape[2] for weight in surrogate.weights[:-1]],
+            "n_networks": len(first.weights[0]),
+            "widths": [weight.shape[2] for weight in first.weights[:-1]],
             "descriptors": list(DESCRIPTORS),
         },
-        "data_sets": [AGL_DATA_SET, *np.unique(model.data.source).tolist()],
-        "elements": list(ELEMENTS),
+        "data_sets": [*(one.source.name for one in model.surrogates), *np.unique(model.data.source).tolist()],
         "graph": asdict(DESCRIPTOR_GRAPHS),
     }
-    (folder / UNCERTAINTY_NAME).unlink(missing_ok=True)  # of the model that was here before
+    begin_folder(folder)
     with atomic_path(folder / WEIGHTS_NAME) as temporary:
         contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
         save_file(contiguous, temporary, {"content": json.dumps(content)})
-    write_text_atomic(folder / CARD_NAME, json.dumps(full_card, indent=2, ensure_ascii=False) + "\n")
+    write_card(folder, full_card)
+
+
+def _prefix(level: int) -> str:
+    """Of the tensors of a surrogate; the first one's is that of models of a single level."""
+    return f"surrogate_{level + 1}" if level else "surrogate"
+
+
+def _low_name(level: int) -> str:
+    """Of the tensor of a level's values for the training crystals; see `_prefix`."""
+    return f"data.low_{level + 1}" if level else "data.agl"
+
+
+def _surrogate_tensors(surrogate: Surrogate, prefix: str) -> dict[str, np.ndarray]:
+    tensors = {f"{prefix}.offset": surrogate.offset, f"{prefix}.scale": surrogate.scale}
+    for index, (weight, bias) in enumerate(zip(surrogate.weights, surrogate.biases, strict=True)):
+        tensors |= {f"{prefix}.{index}.weight": weight.astype(np.float16), f"{prefix}.{index}.bias": bias}
+    return tensors
+
+
+def _plain_parameters(parameters: CorrectionParameters) -> dict[str, Any]:
+    """Parameters for JSON; ρ of a single level is a number."""
+    rho = parameters.rho
+    return {**asdict(parameters), "rho": rho[0] if len(rho) == 1 else list(rho)}
 
 
 def load_multi_fidelity(folder: str | Path) -> MultiFidelity:
@@ -81,37 +104,58 @@ def load_multi_fidelity(folder: str | Path) -> MultiFidelity:
         ModelFileError: The folder is damaged, or the model was made for other descriptors.
     """
     folder = Path(folder)
-    architecture = read_card(folder)["architecture"]
+    card = read_card(folder)
+    architecture = card["architecture"]
     if not isinstance(architecture, dict) or architecture.get("descriptors") != list(DESCRIPTORS):
         raise ModelFileError(f"The model in {folder} was made for other descriptors than this version's; fit it anew.")
     try:
         with safe_open(folder / WEIGHTS_NAME, framework="np") as handle:
             content = json.loads((handle.metadata() or {})["content"])
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-        model = _build(content, tensors)
+        model = _build(content, tensors, [str(name) for name in card.get("data_sets", [])])
         _check(model)
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
     return model
 
 
-def _build(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> MultiFidelity:
-    layers = range(sum(name.endswith(".weight") for name in tensors))
-    target_mean, target_std = content["target"]
-    surrogate = AglSurrogate(
-        tensors["surrogate.offset"],
-        tensors["surrogate.scale"],
-        tuple(tensors[f"surrogate.{index}.weight"].astype(np.float32) for index in layers),
-        tuple(tensors[f"surrogate.{index}.bias"] for index in layers),
-        (float(target_mean), float(target_std)),
-    )
+def _build(content: dict[str, Any], tensors: dict[str, np.ndarray], data_sets: Sequence[str]) -> MultiFidelity:
+    # Models of a single level from before levels were data say of it no more than the name of its data set in the card.
+    earlier = [
+        {"target": content["target"], "source": {"name": data_sets[0] if data_sets else "low", "level": Level.AGL}}
+    ]
+    levels = content.get("low_levels", earlier)
+    surrogates = tuple(_surrogate(level, tensors, _prefix(index)) for index, level in enumerate(levels))
+    low = np.stack([tensors[_low_name(index)] for index in range(len(levels))])
     texts = {name: np.array(content["texts"][name], dtype=str) for name in _DATA_TEXTS}
-    data = FirstPrinciples(**texts, **{name: tensors[f"data.{name}"] for name in _DATA_ARRAYS})
+    if "sources" in content:
+        sources = tuple(Source(**source) for source in content["sources"])
+    else:
+        sources = tuple(known_source(str(name)) or Source(str(name)) for name in np.unique(texts["source"]))
+    arrays = {name: tensors[f"data.{name}"] for name in _DATA_ARRAYS}
+    data = FirstPrinciples(**texts, **arrays, low=low, sources=sources)
     members = tuple(
-        Member(CorrectionParameters(**parameters), data, data.fold != fold)
-        for fold, parameters in enumerate(content["members"])
+        Member(_parameters(parameters), data, data.fold != fold) for fold, parameters in enumerate(content["members"])
     )
-    return MultiFidelity(surrogate, data, members, float(content["width"]), float(content["caution"]))
+    return MultiFidelity(surrogates, data, members, float(content["width"]), float(content["caution"]))
+
+
+def _surrogate(level: dict[str, Any], tensors: dict[str, np.ndarray], prefix: str) -> Surrogate:
+    layers = range(sum(name.startswith(f"{prefix}.") and name.endswith(".weight") for name in tensors))
+    target_mean, target_std = level["target"]
+    return Surrogate(
+        tensors[f"{prefix}.offset"],
+        tensors[f"{prefix}.scale"],
+        tuple(tensors[f"{prefix}.{index}.weight"].astype(np.float32) for index in layers),
+        tuple(tensors[f"{prefix}.{index}.bias"] for index in layers),
+        (float(target_mean), float(target_std)),
+        Source(**{"low": True, **level["source"]}),
+    )
+
+
+def _parameters(content: dict[str, Any]) -> CorrectionParameters:
+    rho = content["rho"]
+    return CorrectionParameters(**{**content, "rho": tuple(rho) if isinstance(rho, list) else (float(rho),)})
 
 
 def _check(model: MultiFidelity) -> None:

@@ -1,8 +1,9 @@
-"""Multi-fidelity κ: a surrogate of cheap AGL values, and Gaussian processes for what first principles add to it.
+"""Multi-fidelity κ: surrogates of cheap values, and Gaussian processes for what first principles add to them.
 
-log10 κ = 1 + ρ (a - 1) + δ, where a is log10 of the AGL value that the surrogate expects (networks trained on thousands of
-AFLOW crystals) and δ a Gaussian process over the descriptors (Kennedy and O'Hagan, doi 10.1093/biomet/87.1.1). δ has zero
-mean, so far from every first-principles crystal the model falls back on ρ times AGL. Prediction needs numpy alone.
+log10 κ = 1 + Σ ρ (a - 1) + δ, where a is log10 of the value that the surrogate of a low level expects (AGL's, by networks
+trained on thousands of AFLOW crystals, is the one level of the shipped model) and δ a Gaussian process over the descriptors
+(Kennedy and O'Hagan, doi 10.1093/biomet/87.1.1). δ has zero mean, so far from every first-principles crystal the model falls
+back on ρ times the low levels. Prediction needs numpy alone.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import erf
 
+from paraisite.datasets.levels import Level, Source
 from paraisite.features.descriptors import DESCRIPTORS
 
+LOW = Source("low", Level.AGL, low=True)
+"""Stands for a data set of a low level that has no name."""
 N_CORRECTION = len(DESCRIPTORS) - 1
-"""Descriptors that δ depends on: all but the cell's size, which AGL knows and δ would learn as a mark of a prototype."""
+"""Descriptors that δ depends on: all but the cell's size, which surrogates know and δ would learn as the mark of a
+prototype."""
 REFERENCE_LOG10_KAPPA = 1.0
 """Where ρ has no effect: 10 W/(m K)."""
 JITTER = 1e-6
@@ -30,8 +35,8 @@ NORMAL_90 = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True)
-class AglSurrogate:
-    """Networks that give AGL's κ from descriptors.
+class Surrogate:
+    """Networks that give κ of a low level from descriptors.
 
     Attributes:
         offset: Mean of each descriptor over the training crystals, [65].
@@ -39,6 +44,7 @@ class AglSurrogate:
         weights: Of each layer, [n_networks, n_in, n_out] float32; SiLU between the layers.
         biases: Of each layer, [n_networks, 1, n_out] float32.
         target: Mean and standard deviation of log10 κ over the training crystals.
+        source: Data set that they were trained on.
     """
 
     offset: np.ndarray
@@ -46,9 +52,10 @@ class AglSurrogate:
     weights: tuple[np.ndarray, ...]
     biases: tuple[np.ndarray, ...]
     target: tuple[float, float]
+    source: Source = LOW
 
     def predict(self, descriptors: np.ndarray) -> np.ndarray:
-        """Give log10 of AGL's κ at 300 K in W/(m K): [n, 65] → [n] float64, the mean over the networks."""
+        """Give log10 of that κ at 300 K in W/(m K): [n, 65] → [n] float64, the mean over the networks."""
         values = ((descriptors - self.offset) / self.scale).astype(np.float32)[None]
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             values = values @ weight + bias
@@ -65,39 +72,41 @@ class CorrectionParameters:
     Attributes:
         amplitude: Standard deviation of δ, in log10 κ.
         length: Its length scale, in scaled descriptors.
-        rho: ρ.
+        rho: ρ of each low level.
         noise: Standard deviation of the noise of each source, in log10 κ.
     """
 
     amplitude: float
     length: float
-    rho: float
+    rho: tuple[float, ...]
     noise: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class FirstPrinciples:
-    """Crystals with κ better than AGL's, as the processes see them.
+    """Crystals with κ better than the low levels', as the processes see them.
 
     Attributes:
         material_id: [n] str.
         composition: Reduced formula of each, [n] str.
         source: Name of each one's data set, [n] str.
         descriptors: [n, 65].
-        agl: log10 κ of the surrogate, [n].
+        low: log10 κ of each surrogate, [n_levels, n].
         log10_kappa: [n].
         fold: Member that each crystal is held out of, [n] int64.
         scale: Scale of the descriptors of δ, [64].
+        sources: What is known of each data set in `source`.
     """
 
     material_id: np.ndarray
     composition: np.ndarray
     source: np.ndarray
     descriptors: np.ndarray
-    agl: np.ndarray
+    low: np.ndarray
     log10_kappa: np.ndarray
     fold: np.ndarray
     scale: np.ndarray
+    sources: tuple[Source, ...] = ()
 
     @property
     def inputs(self) -> np.ndarray:
@@ -117,17 +126,17 @@ class Member:
         covariance = correction_covariance(parameters, self._inputs, self._inputs)
         covariance[np.diag_indices_from(covariance)] += noise**2 + JITTER
         self._factor = np.linalg.cholesky(covariance)
-        residual = data.log10_kappa[known] - prior_mean(parameters.rho, data.agl[known])
+        residual = data.log10_kappa[known] - prior_mean(parameters.rho, data.low[:, known])
         self._weights = np.linalg.solve(self._factor.T, np.linalg.solve(self._factor, residual))
 
     def predict(
-        self, inputs: np.ndarray, agl: np.ndarray, source: np.ndarray | None = None
+        self, inputs: np.ndarray, low: np.ndarray, source: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Give mean and standard deviation of log10 κ, each [n].
 
         Args:
             inputs: Of δ, [n, 64].
-            agl: log10 κ of the surrogate, [n].
+            low: log10 κ of each surrogate, [n_levels, n].
             source: Data set whose noise the deviation is to include, [n] str; without it, the best one's.
         """
         covariance = correction_covariance(self.parameters, inputs, self._inputs)
@@ -135,29 +144,29 @@ class Member:
         noise = self.parameters.noise
         added = min(noise.values()) if source is None else np.array([noise[name] for name in source])
         variance = self.parameters.amplitude**2 - explained
-        return self._mean(covariance, agl), np.sqrt(np.maximum(variance, 1e-6) + added**2)
+        return self._mean(covariance, low), np.sqrt(np.maximum(variance, 1e-6) + added**2)
 
-    def mean(self, inputs: np.ndarray, agl: np.ndarray) -> np.ndarray:
+    def mean(self, inputs: np.ndarray, low: np.ndarray) -> np.ndarray:
         """Give the mean alone, [n], in half the time."""
-        return self._mean(correction_covariance(self.parameters, inputs, self._inputs), agl)
+        return self._mean(correction_covariance(self.parameters, inputs, self._inputs), low)
 
-    def _mean(self, covariance: np.ndarray, agl: np.ndarray) -> np.ndarray:
-        return np.asarray(prior_mean(self.parameters.rho, agl) + covariance @ self._weights)
+    def _mean(self, covariance: np.ndarray, low: np.ndarray) -> np.ndarray:
+        return np.asarray(prior_mean(self.parameters.rho, low) + covariance @ self._weights)
 
 
 @dataclass(frozen=True, slots=True)
 class MultiFidelity:
-    """The model: surrogate, members, and how their predictions are told.
+    """The model: surrogates, members, and how their predictions are told.
 
     Attributes:
-        surrogate: Gives AGL's κ.
+        surrogates: Give κ of the low levels.
         data: Crystals of the processes.
         members: Processes, each without the compositions of its fold.
         width: Half-width of the 90 % interval in standard deviations; from the crystals that each member held out.
         caution: λ of `cautious_shift`.
     """
 
-    surrogate: AglSurrogate
+    surrogates: tuple[Surrogate, ...]
     data: FirstPrinciples
     members: tuple[Member, ...]
     width: float
@@ -165,20 +174,20 @@ class MultiFidelity:
 
     def predict(self, descriptors: np.ndarray) -> Prediction:
         """Predict crystals from their descriptors, [n, 65]."""
-        agl, inputs = self._inputs(descriptors)
-        means, deviations = map(np.array, zip(*(member.predict(inputs, agl) for member in self.members), strict=True))
+        low, inputs = self._inputs(descriptors)
+        means, deviations = map(np.array, zip(*(member.predict(inputs, low) for member in self.members), strict=True))
         deviations *= self.width / NORMAL_90
         centre = np.median(means, axis=0)
         deviation = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
-        return Prediction(means + cautious_shift(deviations, self.caution), centre, deviation, agl)
+        return Prediction(means + cautious_shift(deviations, self.caution), centre, deviation, low)
 
     def log10_median(self, descriptors: np.ndarray) -> np.ndarray:
         """Give `Prediction.log10_median` alone, [n]."""
-        agl, inputs = self._inputs(descriptors)
-        return np.asarray(np.median([member.mean(inputs, agl) for member in self.members], axis=0))
+        low, inputs = self._inputs(descriptors)
+        return np.asarray(np.median([member.mean(inputs, low) for member in self.members], axis=0))
 
     def _inputs(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.surrogate.predict(descriptors), descriptors[:, :N_CORRECTION] / self.data.scale
+        return low_levels(self.surrogates, descriptors), descriptors[:, :N_CORRECTION] / self.data.scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +198,13 @@ class Prediction:
         members: log10 of each member's point estimate of κ at 300 K in W/(m K), [n_members, n].
         log10_median: Median of the predictive distribution of log10 κ, [n].
         log10_std: Its standard deviation, calibrated on held-out crystals, [n].
-        agl: log10 of the AGL value that the surrogate expects, [n].
+        low: log10 of the value that the surrogate of each low level expects, [n_levels, n].
     """
 
     members: np.ndarray
     log10_median: np.ndarray
     log10_std: np.ndarray
-    agl: np.ndarray
+    low: np.ndarray
 
     @property
     def log10_point(self) -> np.ndarray:
@@ -208,9 +217,14 @@ class Prediction:
         return self.log10_median - half, self.log10_median + half
 
 
-def prior_mean(rho: float, agl: np.ndarray) -> np.ndarray:
-    """log10 κ where δ is zero."""
-    return np.asarray(REFERENCE_LOG10_KAPPA + rho * (agl - REFERENCE_LOG10_KAPPA))
+def low_levels(surrogates: Sequence[Surrogate], descriptors: np.ndarray) -> np.ndarray:
+    """log10 κ of each surrogate, [n, 65] → [n_levels, n]."""
+    return np.stack([surrogate.predict(descriptors) for surrogate in surrogates])
+
+
+def prior_mean(rho: Sequence[float] | np.ndarray, low: np.ndarray) -> np.ndarray:
+    """log10 κ where δ is zero: [n_levels] and [n_levels, n] → [n]."""
+    return np.asarray(REFERENCE_LOG10_KAPPA + (np.asarray(rho)[:, None] * (low - REFERENCE_LOG10_KAPPA)).sum(axis=0))
 
 
 def correction_covariance(parameters: CorrectionParameters, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Training of the multi-fidelity model: the surrogate by gradient descent, the processes by their marginal likelihood."""
+"""Training of the multi-fidelity model: surrogates by gradient descent, the processes by their marginal likelihood."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import exp, sqrt
 from typing import Any
@@ -12,20 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paraisite.datasets.levels import Source
 from paraisite.errors import DataError
 from paraisite.features.descriptors import describe_crystals
 from paraisite.models.multi_fidelity.model import (
     JITTER,
+    LOW,
     N_CORRECTION,
     NORMAL_90,
     REFERENCE_LOG10_KAPPA,
-    AglSurrogate,
     CorrectionParameters,
     FirstPrinciples,
     Member,
     MultiFidelity,
+    Surrogate,
     assign_folds,
     cautious_shift,
+    low_levels,
 )
 from paraisite.structures.crystal import Crystal
 from paraisite.threads import torch_settings
@@ -37,13 +40,10 @@ N_MEMBERS = 9
 MIN_COMPOSITIONS = 2
 N_DOMAIN_PARTS = 5
 FOLD_SEED = 0
-NOISE = {"togo15": 0.03, "hh143": 0.1, "literature": 0.3}
-"""Median of the prior of each source's noise in log10 κ: two sets of consistent calculations, and mixed measurements."""
-OTHER_NOISE = 0.1
 AMPLITUDE, LENGTH = 0.5, 8.0
 """Medians of the priors of δ's standard deviation in log10 κ and of its length scale: √64, of 64 scaled descriptors."""
 KERNEL_SPREAD, NOISE_SPREAD, RHO_SPREAD = 0.5, 0.7, 0.2
-"""Standard deviations of the priors of ln amplitude and ln length, of ln noise, and of ρ around 1."""
+"""Standard deviations of the priors of ln amplitude and ln length, of ln noise, and of ρ around 1 / number of levels."""
 CAUTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
 CAUTION_COST = 1.02
 """A caution may raise the held-out MAE of log10 κ by this factor at most."""
@@ -89,14 +89,18 @@ class SurrogateSettings:
 
 
 def train_surrogate(
-    descriptors: np.ndarray, log10_kappa: np.ndarray, settings: SurrogateSettings = SurrogateSettings()
-) -> AglSurrogate:
-    """Train the surrogate on crystals with AGL values.
+    descriptors: np.ndarray,
+    log10_kappa: np.ndarray,
+    settings: SurrogateSettings = SurrogateSettings(),
+    source: Source = LOW,
+) -> Surrogate:
+    """Train the surrogate of a low level on crystals with its values.
 
     Args:
         descriptors: [n, 65].
         log10_kappa: log10 of κ at 300 K in W/(m K), [n].
         settings: How.
+        source: Their data set.
     """
     offset, scale = descriptors.mean(axis=0), descriptors.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
@@ -105,12 +109,13 @@ def train_surrogate(
     wanted = torch.as_tensor((log10_kappa - target[0]) / target[1], dtype=torch.float32)
     with torch_settings(1):
         weights, biases = _train_networks(inputs, wanted, settings)
-    return AglSurrogate(
+    return Surrogate(
         offset,
         scale,
         tuple(weight.detach().numpy() for weight in weights),
         tuple(bias.detach().numpy() for bias in biases),
         target,
+        source,
     )
 
 
@@ -156,6 +161,7 @@ class TrainingCrystals:
         source: Name of each one's data set, [n] str.
         descriptors: [n, 65].
         log10_kappa: log10 of κ at 300 K in W/(m K), [n].
+        sources: What is known of the data sets; one that is not among them has the default noise prior.
     """
 
     material_id: np.ndarray
@@ -163,37 +169,45 @@ class TrainingCrystals:
     source: np.ndarray
     descriptors: np.ndarray
     log10_kappa: np.ndarray
+    sources: tuple[Source, ...] = ()
 
     @classmethod
-    def describe(cls, crystals: Sequence[Crystal], kappa: np.ndarray, source: Sequence[str]) -> TrainingCrystals:
-        """Describe crystals with κ at 300 K in W/(m K), [n], and the names of their data sets, [n]."""
+    def describe(cls, crystals: Sequence[Crystal], kappa: np.ndarray, source: Sequence[Source]) -> TrainingCrystals:
+        """Describe crystals with κ at 300 K in W/(m K), [n], and their data sets, [n]."""
         return cls(
             np.array([crystal.material_id for crystal in crystals], dtype=str),
             np.array([crystal.formula for crystal in crystals], dtype=str),
-            np.asarray(source, dtype=str),
+            np.array([one.name for one in source], dtype=str),
             describe_crystals(crystals),
             np.log10(np.asarray(kappa, dtype=np.float64)),
+            tuple(dict.fromkeys(source)),
         )
 
     @classmethod
     def of(cls, model: MultiFidelity) -> TrainingCrystals:
         """Take those of a fitted model."""
         data = model.data
-        return cls(data.material_id, data.composition, data.source, data.descriptors, data.log10_kappa)
+        return cls(data.material_id, data.composition, data.source, data.descriptors, data.log10_kappa, data.sources)
 
     def __add__(self, other: TrainingCrystals) -> TrainingCrystals:
         """Join two sets."""
-        return TrainingCrystals(
-            *(np.concatenate([getattr(part, field.name) for part in (self, other)]) for field in fields(self))
-        )
+        arrays = {name: np.concatenate([getattr(part, name) for part in (self, other)]) for name in _ARRAYS}
+        return TrainingCrystals(**arrays, sources=tuple(dict.fromkeys((*self.sources, *other.sources))))
+
+    def take(self, rows: np.ndarray) -> TrainingCrystals:
+        """Some of the crystals, by index or mask."""
+        return TrainingCrystals(**{name: getattr(self, name)[rows] for name in _ARRAYS}, sources=self.sources)
 
 
-def fit_multi_fidelity(surrogate: AglSurrogate, crystals: TrainingCrystals) -> tuple[MultiFidelity, FitReport]:
+_ARRAYS = ("material_id", "composition", "source", "descriptors", "log10_kappa")
+
+
+def fit_multi_fidelity(surrogates: Sequence[Surrogate], crystals: TrainingCrystals) -> tuple[MultiFidelity, FitReport]:
     """Fit the processes; caution and interval are chosen by the crystals that each member holds out.
 
     Args:
-        surrogate: Gives AGL's κ.
-        crystals: Crystals with κ better than AGL's.
+        surrogates: Give κ of the low levels; one at least.
+        crystals: Crystals with κ better than theirs.
 
     Raises:
         DataError: They are of fewer than two compositions, so that none can be held out.
@@ -203,7 +217,7 @@ def fit_multi_fidelity(surrogate: AglSurrogate, crystals: TrainingCrystals) -> t
         raise DataError(f"The crystals are of {n_compositions} composition(s); give {MIN_COMPOSITIONS} or more.")
     descriptors = crystals.descriptors
     spread = descriptors[:, :N_CORRECTION].std(axis=0)
-    typical = surrogate.scale[:N_CORRECTION]
+    typical = surrogates[0].scale[:N_CORRECTION]
     # Between the spread of these crystals and that of thousands: a descriptor that hardly varies here must not decide.
     scale = np.sqrt(np.where(spread > 1e-9, spread, typical) * typical)
     data = FirstPrinciples(
@@ -211,10 +225,11 @@ def fit_multi_fidelity(surrogate: AglSurrogate, crystals: TrainingCrystals) -> t
         crystals.composition,
         crystals.source,
         descriptors,
-        surrogate.predict(descriptors),
+        low_levels(surrogates, descriptors),
         crystals.log10_kappa,
         assign_folds(crystals.composition.tolist(), min(N_MEMBERS, n_compositions), FOLD_SEED),
         scale,
+        crystals.sources,
     )
     folds = range(int(data.fold.max()) + 1)
     with torch_settings(1):
@@ -222,7 +237,7 @@ def fit_multi_fidelity(surrogate: AglSurrogate, crystals: TrainingCrystals) -> t
     mean, deviation = _held_out(members, data)
     width = _interval_width(np.abs(mean - data.log10_kappa) / deviation)
     caution = _choose_caution(data.log10_kappa, mean, deviation * (width / NORMAL_90))
-    return MultiFidelity(surrogate, data, members, width, caution), FitReport(len(CAUTIONS), mean, deviation)
+    return MultiFidelity(tuple(surrogates), data, members, width, caution), FitReport(len(CAUTIONS), mean, deviation)
 
 
 def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParameters:
@@ -233,11 +248,14 @@ def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParame
         known: Those to use, [n] bool.
     """
     names, source = np.unique(data.source, return_inverse=True)
-    noise = [NOISE.get(name, OTHER_NOISE) for name in names]
-    centre = torch.as_tensor([*np.log([AMPLITUDE, LENGTH, *noise]), 1.0], dtype=torch.float64)
-    spreads = [KERNEL_SPREAD] * 2 + [NOISE_SPREAD] * len(names) + [RHO_SPREAD]
+    sources = {one.name: one for one in data.sources}
+    noise = [sources.get(str(name), Source(str(name))).noise_log10 for name in names]
+    n_levels = len(data.low)
+    centre = torch.as_tensor([*np.log([AMPLITUDE, LENGTH, *noise]), *[1.0 / n_levels] * n_levels], dtype=torch.float64)
+    spreads = [KERNEL_SPREAD] * 2 + [NOISE_SPREAD] * len(names) + [RHO_SPREAD] * n_levels
     spread = torch.as_tensor(spreads, dtype=torch.float64)
-    inputs, agl, target = (torch.as_tensor(values[known]) for values in (data.inputs, data.agl, data.log10_kappa))
+    inputs, target = (torch.as_tensor(values[known]) for values in (data.inputs, data.log10_kappa))
+    low = torch.as_tensor(data.low[:, known])
     distance = _distances(inputs)
     index = torch.as_tensor(source[known])
     parameters = centre.clone().requires_grad_()
@@ -245,25 +263,27 @@ def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParame
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = _negative_log_likelihood(parameters, distance, index, agl, target)
+        value = _negative_log_likelihood(parameters, distance, index, low, target)
         value = value + (((parameters - centre) / spread) ** 2).sum() / 2
         value.backward()
         return value
 
     optimizer.step(loss)
-    amplitude, length, *logarithms, rho = parameters.detach().tolist()
+    amplitude, length, *others = parameters.detach().tolist()
+    logarithms, rho = others[: len(names)], others[len(names) :]
     found = {str(name): exp(value) for name, value in zip(names, logarithms, strict=True)}
-    return CorrectionParameters(exp(amplitude), exp(length), rho, found)
+    return CorrectionParameters(exp(amplitude), exp(length), tuple(rho), found)
 
 
 def _negative_log_likelihood(
-    parameters: Tensor, distance: Tensor, source: Tensor, agl: Tensor, target: Tensor
+    parameters: Tensor, distance: Tensor, source: Tensor, low: Tensor, target: Tensor
 ) -> Tensor:
     scaled = distance * (sqrt(5) * torch.exp(-parameters[1]))
     covariance = torch.exp(2 * parameters[0]) * (1 + scaled + scaled**2 / 3) * torch.exp(-scaled)
-    noise = torch.exp(2 * parameters[2:-1])[source]
+    rho = parameters[len(parameters) - len(low) :]
+    noise = torch.exp(2 * parameters[2 : len(parameters) - len(low)])[source]
     factor = torch.linalg.cholesky(covariance + torch.diag(noise + JITTER))
-    residual = target - REFERENCE_LOG10_KAPPA - parameters[-1] * (agl - REFERENCE_LOG10_KAPPA)
+    residual = target - REFERENCE_LOG10_KAPPA - (rho[:, None] * (low - REFERENCE_LOG10_KAPPA)).sum(dim=0)
     half = torch.linalg.solve_triangular(factor, residual[:, None], upper=False)
     value: Tensor = 0.5 * (half**2).sum() + torch.log(torch.diagonal(factor)).sum()
     return value
@@ -276,10 +296,10 @@ def _distances(inputs: Tensor) -> Tensor:
 
 def _held_out(members: tuple[Member, ...], data: FirstPrinciples) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of log10 κ of each crystal by the member without it, each [n]."""
-    mean, deviation = np.empty(len(data.agl)), np.empty(len(data.agl))
+    mean, deviation = np.empty(len(data.log10_kappa)), np.empty(len(data.log10_kappa))
     for fold, member in enumerate(members):
         rows = data.fold == fold
-        mean[rows], deviation[rows] = member.predict(data.inputs[rows], data.agl[rows], data.source[rows])
+        mean[rows], deviation[rows] = member.predict(data.inputs[rows], data.low[:, rows], data.source[rows])
     return mean, deviation
 
 
@@ -302,11 +322,12 @@ def _choose_caution(target: np.ndarray, mean: np.ndarray, deviation: np.ndarray)
 def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
     """What a card or a comparison tells of a fit, in plain values."""
     parameters = [member.parameters for member in model.members]
+    rho = np.mean([one.rho for one in parameters], axis=0).round(4).tolist()
     return {
         "held_out_mae_log10": round(float(np.abs(report.log10_mean - model.data.log10_kappa).mean()), 4),
         "caution": model.caution,
         "interval_width": round(model.width, 4),
-        "rho": round(float(np.mean([one.rho for one in parameters])), 4),
+        "rho": rho[0] if len(rho) == 1 else rho,
         "amplitude": round(float(np.mean([one.amplitude for one in parameters])), 4),
         "length": round(float(np.mean([one.length for one in parameters])), 4),
         "noise": {
@@ -316,7 +337,7 @@ def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
     }
 
 
-def round_surrogate(surrogate: AglSurrogate) -> AglSurrogate:
+def round_surrogate(surrogate: Surrogate) -> Surrogate:
     """Round the weights to the 16 bits that they are stored in, so that the processes are fitted to what is loaded later."""
     return replace(
         surrogate, weights=tuple(weight.astype(np.float16).astype(np.float32) for weight in surrogate.weights)

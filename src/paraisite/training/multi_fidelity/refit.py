@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import pandas as pd
 
 from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import DataSet, load_data_set
+from paraisite.datasets.levels import Source
 from paraisite.errors import DataError
 from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
 from paraisite.graphs.build import build_graphs
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
+from paraisite.models.interface import RefitOptions
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
 from paraisite.models.multi_fidelity.model import MultiFidelity
 from paraisite.models.names import DEFAULT_MODEL
@@ -32,18 +35,22 @@ from paraisite.version import __version__
 
 
 def refit(
-    data: str | Path, folder: str | Path, *, model: str | Path = DEFAULT_MODEL, kappa_column: str = ""
+    data: str | Path | DataSet,
+    folder: str | Path,
+    model: str | Path = DEFAULT_MODEL,
+    options: RefitOptions = RefitOptions(),  # noqa: B008 - frozen
 ) -> MultiFidelity:
     """Fit the processes of a multi-fidelity model to its own crystals and the user's.
 
-    The user's values get a noise of their own. A crystal that the model has already counts twice, once by each source.
+    The user's values get a noise of their own, also where their file is named like a data set that the model knows. A crystal
+    that the model has already counts twice, once by each source.
 
     Args:
         data: Crystals with κ at 300 K in W/(m K): see `paraisite.datasets.catalogue.load_data_set`.
         folder: Gets the model, `errors.json` (errors of the user's crystals, each by the member that held its composition
             out) and `predictions.csv`.
         model: The multi-fidelity model to start from.
-        kappa_column: Name of the κ column; empty takes the first usual name that is there.
+        options: Name of the κ column, level and noise of the values.
 
     Returns:
         The model.
@@ -51,26 +58,54 @@ def refit(
     Raises:
         ParaisiteError: Data or model cannot be used.
     """
-    folder, source = Path(folder), find_model(model)
-    start = load_multi_fidelity(source)
-    mine = _usable(load_data_set(str(data), kappa_column=kappa_column or None))
-    new = TrainingCrystals.describe(mine.crystals, mine.kappa, [mine.name] * len(mine.crystals))
-    fitted, report = fit_multi_fidelity(start.surrogate, TrainingCrystals.of(start) + new)
-    card = read_card(source)
+    folder, origin = Path(folder), find_model(model)
+    start = load_multi_fidelity(origin)
+    mine = _usable(_user_data(data, options))
+    source = _own_source(mine.source, start.data.sources)
+    known = TrainingCrystals.of(start)
+    new = TrainingCrystals.describe(mine.crystals, mine.kappa, [source] * len(mine.crystals))
+    fitted, report = fit_multi_fidelity(start.surrogates, known + new)
+    card = read_card(origin)
     content: dict[str, Any] = {
         **{key: card[key] for key in ("intended_domain", "not_for", "licence", "training_data") if key in card},
         "name": folder.name,
-        "description": f"{card.get('name', source.name)} with {len(mine.crystals)} crystals of {mine.name}",
+        "description": f"{card.get('name', origin.name)} with {len(mine.crystals)} crystals of {mine.name}",
         "version": __version__,
         "fit": describe_fit(fitted, report),
     }
     save_multi_fidelity(fitted, folder, content)
-    before = load_uncertainty(source)
+    before = load_uncertainty(origin)
     if before is not None:
         save_uncertainty(fit_domains(fitted, f"{before.domain.name} and {mine.name}", before.earlier), folder)
-    rows = slice(len(start.data.agl), None)
+    rows = slice(len(known.log10_kappa), None)
     _write_errors(folder, mine, 10 ** report.log10_mean[rows], fitted.data.fold[rows])
     return fitted
+
+
+def _user_data(data: str | Path | DataSet, options: RefitOptions) -> DataSet:
+    loaded = data
+    if not isinstance(loaded, DataSet):
+        loaded = load_data_set(str(data), options.data_folder, options.kappa_column or None)
+    if options.level:
+        loaded = replace(loaded, level=options.level, noise_log10=options.noise_log10, low=None)
+    elif options.noise_log10 is not None:
+        loaded = replace(loaded, noise_log10=options.noise_log10)
+    if loaded.source.low:
+        raise DataError(
+            f"The values of {loaded.name} are of the level {loaded.level!r}, which a model corrects and is not corrected by; "
+            "give κ by first principles or measurement."
+        )
+    return loaded
+
+
+def _own_source(source: Source, known: Sequence[Source]) -> Source:
+    """The source under a name that no other data set has; a source whose identity was not kept counts as the same."""
+    identities = {one.name: one.identity for one in known}
+    name, number = source.name, 1
+    while identities.get(name, "") not in {"", source.identity}:
+        number += 1
+        name = f"{source.name} ({number})"
+    return replace(source, name=name)
 
 
 def _usable(data: DataSet) -> DataSet:

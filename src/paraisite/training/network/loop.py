@@ -15,6 +15,7 @@ from paraisite.graphs.store import GraphStore
 from paraisite.metrics import MIN_KAPPA_W_PER_MK
 from paraisite.models.network.batch import GraphBatch
 from paraisite.models.network.paraisite import ParAIsite
+from paraisite.models.network.target import MAX_LOGARITHM
 from paraisite.training.network.recipe import Loss, StageRecipe
 from paraisite.training.network.state import METRICS, TrainingState
 
@@ -60,15 +61,16 @@ def joint_batch_size(splits: Splits, batch_size: int) -> int:
 
 
 def member_mape(kappa: Tensor, predicted: Tensor, mask: Tensor) -> Tensor:
-    """Mean |predicted - κ| / κ of each member over the crystals of its mask: [n_members]; NaN for an empty mask.
+    """Mean |predicted - κ| / |κ| of each member over the crystals of its mask: [n_members]; NaN for an empty mask.
 
     Args:
         kappa: κ in W/(m K), [n] or [n_members, n].
         predicted: Predictions in W/(m K), [n_members, n].
         mask: [n_members, n] bool.
     """
-    relative = (predicted - kappa).abs() / kappa
-    return (relative * mask).sum(dim=1) / mask.sum(dim=1)
+    relative = (predicted - kappa).abs() / kappa.abs()  # a compressed κ can lie below zero
+    # Chosen, not multiplied: an error that is not finite must not reach a member that has the crystal in another part.
+    return torch.where(mask, relative, 0.0).sum(dim=1) / mask.sum(dim=1)
 
 
 def predict_store(model: ParAIsite, store: GraphStore) -> Tensor:
@@ -141,7 +143,7 @@ def _train_epoch(
         chosen = torch.as_tensor(indices, device=device)
         standardised = state.model(GraphBatch.from_arrays(store.collate(indices), device))
         reference, predicted = _compared(state.model, kappa[chosen], standardised, loss_name)
-        relative = (predicted - reference).abs() / reference
+        relative = (predicted - reference).abs() / reference.abs()
         train = masks["train"][:, chosen]
         # A member without a training crystal in this batch contributes nothing, not 0/0.
         loss = ((relative * train).sum(dim=1) / train.sum(dim=1).clamp(min=1)).sum()
@@ -177,7 +179,12 @@ def _compared(model: ParAIsite, kappa: Tensor, standardised: Tensor, loss: Loss)
     if loss == "mape":
         return kappa, model.target.inverse(standardised)
     mean, deviation = PUBLISHED_AFLOW_SCALE
-    return 10 ** (mean + deviation * model.target(kappa)) - 1, 10 ** (mean + deviation * standardised) - 1
+
+    def compressed(values: Tensor) -> Tensor:
+        # Held where κ is held too: beyond, it overflows, and one wild crystal makes errors and gradients NaN.
+        return 10 ** (mean + deviation * values).clamp(max=MAX_LOGARITHM) - 1
+
+    return compressed(model.target(kappa)), compressed(standardised)
 
 
 def compressed_mape(model: ParAIsite, kappa: Tensor, standardised: Tensor, mask: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from paraisite.errors import RunError
-from paraisite.models.files import load_model
+from paraisite.models.network.files import load_network as load_model
 from paraisite.threads import torch_settings
 from paraisite.training.network.calibration import read_predictions, stage_domain, stage_residuals
 from paraisite.training.network.recipe import Recipe

@@ -21,8 +21,9 @@ from paraisite.errors import RecipeError, RunError
 from paraisite.graphs.cache import cached_graphs, content_key
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
-from paraisite.models.files import load_model, save_model
 from paraisite.models.network.backbones import BACKBONES
+from paraisite.models.network.files import load_network as load_model
+from paraisite.models.network.files import save_network as save_model
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.structures.crystal import ReadFailure
 from paraisite.threads import require_device, torch_settings

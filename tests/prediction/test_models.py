@@ -19,7 +19,9 @@ from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import describe_crystals
 from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, WEIGHTS_NAME, find_model
 from paraisite.models.multi_fidelity.files import load_multi_fidelity
-from paraisite.prediction.backends import MultiFidelityBackend, NetworkBackend, load_backend
+from paraisite.models.multi_fidelity.kind import MultiFidelityModel
+from paraisite.models.network.kind import NetworkModel
+from paraisite.models.registry import load_model
 from paraisite.prediction.predict import Predictor
 from paraisite.prediction.prepare import prepare
 from paraisite.structures import to_ase
@@ -61,13 +63,13 @@ def copy_of_default(tmp_path: Path) -> Path:
 # Loading
 
 
-def test_the_card_says_which_backend() -> None:
-    default, network = (load_backend(find_model(name), "cpu", None) for name in ("MultiFidelity", "FEAFTG15"))
-    assert isinstance(default, MultiFidelityBackend)
-    assert isinstance(network, NetworkBackend)
-    assert (default.settings.cutoff_angstrom, network.settings.cutoff_angstrom) == (5.0, 4.0)
+def test_the_card_says_which_kind() -> None:
+    default, network = (load_model(name) for name in ("MultiFidelity", "FEAFTG15"))
+    assert isinstance(default, MultiFidelityModel)
+    assert isinstance(network, NetworkModel)
+    assert (default.needs.graphs.cutoff_angstrom, network.needs.graphs.cutoff_angstrom) == (5.0, 4.0)
     assert default.n_members == network.n_members == 9
-    assert isinstance(Predictor().backend, MultiFidelityBackend)
+    assert isinstance(Predictor().model, MultiFidelityModel)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_chunks_of_any_size_give_the_same(
     size: int, predictor: Predictor, table: pd.DataFrame, togo15: list[Crystal]
 ) -> None:
     chunks = [togo15[start : start + size] for start in range(0, len(togo15), size)]
-    parts = [predictor.predict_prepared(prepare(chunk, predictor.settings)) for chunk in chunks]
+    parts = [predictor.predict_prepared(prepare(chunk, predictor.needs)) for chunk in chunks]
     assert_same_numbers(table, pd.concat(parts, ignore_index=True))
 
 
@@ -221,9 +223,9 @@ def test_an_atom_beyond_reach_is_a_row_with_its_reason(predictor: Predictor, tog
 
 def test_no_structure_gives_an_empty_table_of_the_same_columns(predictor: Predictor, table: pd.DataFrame) -> None:
     assert list(predictor.predict([]).columns) == list(table.columns)
-    kappa, judgement = predictor.outputs(prepare([], predictor.settings))
-    assert kappa.shape == (9, 0)
-    assert judgement.domain == []
+    said = predictor.outputs(prepare([], predictor.needs))
+    assert said.kappa.shape == (9, 0)
+    assert said.judgement.domain == []
 
 
 def test_without_its_domain_the_interval_is_still_told(
