@@ -2,14 +2,14 @@
 
     python scripts/count_back_steps.py
 
-A call goes *up* when a function of one file calls one of another file that imports the first (directly or by way of others,
-imports inside functions counted) and is not imported by it: a reader who follows the run must then turn back to a file
-that was left. A file is *entered* by a call from another file, or from outside the package. Calls are counted once for each pair of
-caller and called function, so that the number of epochs does not matter. A call through a library (such as PyTorch's call of a
-module's `forward`) counts as one of the nearest function of the package above it.
+A call goes *up* when a function of one file calls one of another file that imports the first (directly or by way of
+others, imports inside functions counted) and is not imported by it: a reader who follows the run must then turn back to a
+file that was left. A file is *entered* by a call from another file, or from outside the package. Calls are counted once
+for each pair of caller and called function, so that the number of epochs does not matter. A call through a library (such
+as PyTorch's call of a module's `forward`) counts as one of the nearest function of the package above it.
 
-The training is two stages of four epochs of two members on twelve crystals (`tests/training/tiny_runs.py`), then their
-calibration once more; the study is the quick plan's jobs `held_out/RWTG15` and `held_out/median`, its tables and its report, all in this process.
+The training is two stages of four epochs of two members on twelve crystals, then the first stage's calibration once more;
+the study is the quick plan's jobs `held_out/RWTG15` and `held_out/median`, its tables and its report, all in this process.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ from ase import Atoms
 
 import paraisite
 from paraisite.datasets.tables import load_togo15
+from paraisite.study.data_sets import write_coverage
 from paraisite.study.folder import open_study
 from paraisite.study.plan import choose
+from paraisite.study.report.write import write_report
 from paraisite.study.worker import run_job
+from paraisite.training.network.recalibrate import add_uncertainty
 from paraisite.training.network.recipe import Recipe, StageRecipe
+from paraisite.training.network.run import train
 
 PACKAGE = Path(paraisite.__file__).parent
 RUN_FILE = "training/network/run.py"
@@ -57,10 +61,10 @@ def importers() -> dict[str, set[str]]:
                 inside = {f"{module}.{alias.name}" for alias in node.names}
                 found |= {names[item] for item in inside | {module} if item in names}
         direct[name] = found - {name}
-    for middle in direct:  # transitive closure by Warshall's rule
-        for name in direct:
-            if middle in direct[name]:
-                direct[name] |= direct[middle]
+    for middle, inner in direct.items():  # transitive closure by Warshall's rule
+        for found in direct.values():
+            if middle in found:
+                found |= inner
     return direct
 
 
@@ -113,9 +117,6 @@ def write_crystals(path: Path, n_crystals: int) -> None:
 
 def tiny_training(folder: Path) -> None:
     """Two short stages, and the uncertainty of the first once more."""
-    from paraisite.training.network.recalibrate import add_uncertainty
-    from paraisite.training.network.run import train
-
     write_crystals(folder / "tiny.extxyz", 12)
     first = StageRecipe("first", str(folder / "tiny.extxyz"), epochs=4, batch_size=6, selection="inner")
     second = replace(first, name="second", selection="validation", validate_every=2)
@@ -125,9 +126,6 @@ def tiny_training(folder: Path) -> None:
 
 def tiny_study(folder: Path) -> None:
     """Two jobs of the quick study without their processes, and its report."""
-    from paraisite.study.data_sets import write_coverage
-    from paraisite.study.report.write import write_report
-
     data_folder = folder / "data"
     data_folder.mkdir()
     write_crystals(folder / "aflow.extxyz", 30)

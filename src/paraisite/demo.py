@@ -17,8 +17,11 @@ from paraisite.errors import DataError
 from paraisite.prediction.predict import Predictor
 from paraisite.reporting.plots import epochs_plot, parity_plot
 from paraisite.training.finetune import START_MODEL
+from paraisite.training.network.options import Report, RunOptions
 from paraisite.training.network.recipe import Recipe, family_recipe
-from paraisite.training.network.run import FORMATION_ENERGY_WEIGHTS, Report, RunOptions, read_metrics, train
+from paraisite.training.network.results import read_metrics
+from paraisite.training.network.run import train
+from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 
 STEPS = ("RWTG15", "FETG15", "FEAFTG15")
 PUBLISHED_MAPE = {"RWTG15": 0.54, "FETG15": 0.51, "RWAFTG15": None, "FEAFTG15": None}

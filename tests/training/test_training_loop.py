@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, two_s
 
 from paraisite.datasets.splits import Splits
 from paraisite.models.files import load_model
-from paraisite.training.network.loop import StageData, epoch_batches, joint_batch_size, learning_rate, train_stage
+from paraisite.training.network.data import StageData
+from paraisite.training.network.loop import epoch_batches, joint_batch_size, learning_rate, train_epochs
+from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe, StageRecipe
-from paraisite.training.network.run import RunOptions, train
+from paraisite.training.network.run import train
 from paraisite.training.network.state import METRICS, TrainingState
 
 Snapshots = list[dict[str, np.ndarray]]
@@ -28,14 +31,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_data(tmp_path_factory.mktemp("data") / "tiny.extxyz")
 
 
-def nothing(_: TrainingState) -> None:
-    """No report."""
-
-
 def trained(recipe: Recipe, change: Callable[[StageData], StageData] | None = None) -> TrainingState:
     """State after a recipe's first stage."""
     state, stage_data = start_state(recipe)
-    train_stage(state, change(stage_data) if change else stage_data, recipe.stages[0], SEED, nothing)
+    deque(train_epochs(state, change(stage_data) if change else stage_data, recipe.stages[0], SEED), maxlen=0)
     return state
 
 
@@ -79,8 +78,9 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
 
 def spoil_validation_of_first(stage_data: StageData) -> StageData:
     """Labels a hundred times too large where the first member validates."""
-    factor = torch.where(torch.as_tensor(stage_data.splits.validation[0]), 100.0, 1.0)
-    return replace(stage_data, kappa=stage_data.kappa * factor)
+    factor = np.where(stage_data.splits.validation[0], 100.0, 1.0)
+    data_set = stage_data.data_set
+    return replace(stage_data, data_set=replace(data_set, kappa=data_set.kappa * factor))
 
 
 def test_validation_labels_have_no_influence_on_a_member(data: str) -> None:
@@ -111,9 +111,8 @@ def test_training_lowers_the_loss(data: str) -> None:
 
 def with_snapshots(recipe: Recipe) -> tuple[TrainingState, Snapshots]:
     """State after a stage, and the parameters after each epoch."""
-    snapshots: Snapshots = []
     state, stage_data = start_state(recipe)
-    train_stage(state, stage_data, recipe.stages[0], SEED, lambda now: snapshots.append(parameters_of(now.model)))
+    snapshots = [parameters_of(now.model) for now in train_epochs(state, stage_data, recipe.stages[0], SEED)]
     return state, snapshots
 
 

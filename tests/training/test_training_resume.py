@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from tiny_runs import files_of, tiny_recipe, two_stages, write_data
 
 from paraisite.errors import RecipeError, RunError
+from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.run import RunOptions, train
+from paraisite.training.network.run import train
 
 EVERY = RunOptions(checkpoint_every=1)
 SCRIPT = Path(__file__).with_name("killed_run.py")

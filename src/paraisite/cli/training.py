@@ -39,8 +39,8 @@ def train(
 ) -> None:
     """Train an ensemble by a recipe: stages in a chain, all members in one pass, resumable at any moment."""
     from paraisite.cli.progress import training_progress
+    from paraisite.training.network.options import RunOptions
     from paraisite.training.network.recipe import FAMILIES, Recipe, family_recipe
-    from paraisite.training.network.run import RunOptions
     from paraisite.training.network.run import train as run
 
     chosen = family_recipe(recipe) if recipe in FAMILIES else Recipe.from_toml(recipe)
@@ -77,7 +77,7 @@ def finetune(
     from paraisite.cli.progress import training_progress
     from paraisite.training.finetune import STAGE_NAME, finetune_recipe, is_multi_fidelity
     from paraisite.training.multi_fidelity.refit import refit
-    from paraisite.training.network.run import RunOptions
+    from paraisite.training.network.options import RunOptions
     from paraisite.training.network.run import train as run
 
     console = Console()

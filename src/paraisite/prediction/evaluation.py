@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from paraisite.datasets.catalogue import DataSet, load_data_set
+from paraisite.datasets.catalogue import DataSet, load_data_set, parts_of
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
@@ -75,8 +74,6 @@ def evaluate(
 
 def _seen(data: DataSet, model: str | Path) -> bool:
     card = read_card(find_model(model))
-    trained = {stage["data"] for stage in card.get("recipe", {}).get("stages", [])} | set(card.get("data_sets", []))
-    parts = {"togo15", "hh143"} if data.name == "mix" else {data.name}
-    if "mix" in trained:
-        trained |= {"togo15", "hh143"}
-    return bool(np.any([part in trained for part in parts]))
+    stages = [stage["data"] for stage in card.get("recipe", {}).get("stages", [])]
+    trained = frozenset[str]().union(*(parts_of(name) for name in [*stages, *card.get("data_sets", [])]))
+    return bool(parts_of(data.name) & trained)

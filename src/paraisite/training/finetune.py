@@ -9,8 +9,9 @@ from paraisite.models.multi_fidelity.model import MultiFidelity
 from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY
 from paraisite.models.network.paraisite import ParAIsite
 from paraisite.training.multi_fidelity.refit import refit
+from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe, Selection, StageRecipe
-from paraisite.training.network.run import RunOptions, train
+from paraisite.training.network.run import train
 
 STAGE_NAME = "finetune"
 START_MODEL = "FEAF"

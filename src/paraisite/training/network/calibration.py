@@ -7,18 +7,49 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from paraisite.datasets.catalogue import DataSet
-from paraisite.datasets.splits import Splits
+from paraisite.datasets.catalogue import parts_of
 from paraisite.errors import ModelFileError
 from paraisite.graphs.store import GraphStore
 from paraisite.models.files import find_model, read_card
 from paraisite.models.network.batch import GraphBatch
 from paraisite.models.network.paraisite import ParAIsite
+from paraisite.training.network.data import StageData, load_stage_data
 from paraisite.training.network.loop import EVALUATION_EDGES, EVALUATION_GRAPHS
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.results import read_stage_table
 from paraisite.uncertainty.conformal import Residuals, held_out_residuals
 from paraisite.uncertainty.domain import Domain, element_presence, fit_domain
+from paraisite.uncertainty.judgement import Uncertainty
+
+
+def stage_uncertainty(
+    recipe: Recipe,
+    position: int,
+    model: ParAIsite,
+    data: StageData,
+    predictions: pd.DataFrame,
+    *,
+    data_folder: Path | None = None,
+) -> Uncertainty:
+    """Calibrate the model of a stage by its own predictions.
+
+    Args:
+        recipe: The run's recipe.
+        position: Number of the stage, from 0.
+        model: The stage's model.
+        data: What the stage trained on.
+        predictions: Its table of predictions.
+        data_folder: Folder of what the package does not ship.
+    """
+    domain = stage_domain(model, data)
+    earlier = earlier_domain(recipe, position, model, data_folder)
+    return Uncertainty(stage_residuals(recipe, position, predictions), domain, earlier)
+
+
+def earlier_domain(recipe: Recipe, position: int, model: ParAIsite, data_folder: Path | None = None) -> Domain | None:
+    """Describe the data of the stage before, as the model of stage `position` sees them; None where there are no others."""
+    if position == 0 or recipe.stages[position - 1].data == recipe.stages[position].data:
+        return None
+    return stage_domain(model, load_stage_data(recipe, position - 1, data_folder))
 
 
 def stage_residuals(recipe: Recipe, position: int, predictions: pd.DataFrame) -> Residuals | None:
@@ -34,18 +65,25 @@ def stage_residuals(recipe: Recipe, position: int, predictions: pd.DataFrame) ->
         or one of the model that the run began with, was trained on the same data set.
     """
     stage = recipe.stages[position]
-    if stage.selection == "validation" or _parts(stage.data) & _data_before(recipe, position):
+    if stage.selection == "validation" or parts_of(stage.data) & _data_before(recipe, position):
         return None
     splits = "splits by composition" if stage.split == "composition" else "random splits"
     return held_out_residuals(predictions, f"{recipe.name}, stage {stage.name}: {splits} of {Path(stage.data).name}")
 
 
-def stage_domain(model: ParAIsite, data: DataSet, store: GraphStore, splits: Splits) -> Domain:
+def stage_domain(model: ParAIsite, data: StageData) -> Domain:
     """Describe a stage's data as the model sees them; each member's validation part sets the limits."""
-    formulas = [crystal.formula for crystal in data.crystals]
+    formulas = [crystal.formula for crystal in data.data_set.crystals]
+    splits = data.splits
     known = (splits.train | splits.selection) & ~splits.validation
-    features = store_features(model, store)
-    return fit_domain(data.name, features, element_presence(store), formulas, known=known, held_out=splits.validation)
+    return fit_domain(
+        data.data_set.name,
+        store_features(model, data.store),
+        element_presence(data.store),
+        formulas,
+        known=known,
+        held_out=splits.validation,
+    )
 
 
 def store_features(model: ParAIsite, store: GraphStore) -> torch.Tensor:
@@ -59,14 +97,9 @@ def store_features(model: ParAIsite, store: GraphStore) -> torch.Tensor:
     return torch.cat(parts, dim=1)
 
 
-def _parts(data: str) -> set[str]:
-    """Data sets that a data set is made of."""
-    return {"togo15", "hh143"} if data == "mix" else {data}
-
-
 def _data_before(recipe: Recipe, position: int) -> set[str]:
     """Data sets of all stages before one, also of the models that the run and they began with."""
-    found: set[str] = set().union(*(_parts(stage.data) for stage in recipe.stages[:position]))
+    found: set[str] = set().union(*(parts_of(stage.data) for stage in recipe.stages[:position]))
     initial, seen = recipe.initial, set[str]()
     while initial not in {"random", "formation_energy"} | seen:
         seen.add(initial)
@@ -75,15 +108,6 @@ def _data_before(recipe: Recipe, position: int) -> set[str]:
         except ModelFileError:
             break  # a model of a model that is no longer there
         for stage in before.get("stages", []):
-            found |= _parts(str(stage["data"]))
+            found |= parts_of(str(stage["data"]))
         initial = str(before.get("initial", "random"))
     return found
-
-
-def read_predictions(stage_folder: str | Path) -> pd.DataFrame:
-    """Read a finished stage's predictions.
-
-    Raises:
-        RunError: The folder has none.
-    """
-    return read_stage_table(stage_folder, "predictions.csv")

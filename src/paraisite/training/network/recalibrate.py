@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from paraisite.errors import RunError
 from paraisite.models.files import load_model
 from paraisite.threads import torch_settings
-from paraisite.training.network.calibration import read_predictions, stage_domain, stage_residuals
+from paraisite.training.network.calibration import stage_residuals, stage_uncertainty
+from paraisite.training.network.data import load_stage_data
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.run import earlier_domain, make_splits, stage_data_set
+from paraisite.training.network.results import read_predictions
 from paraisite.uncertainty.conformal import Residuals
 from paraisite.uncertainty.files import save_uncertainty
 from paraisite.uncertainty.judgement import Uncertainty
@@ -40,16 +42,13 @@ def add_uncertainty(
     """
     recipe, position = _stage_of(Path(stage_folder))
     folder = Path(stage_folder) / "model" if model_folder is None else Path(model_folder)
-    data, store = stage_data_set(recipe.stages[position], data_folder)
+    data, predictions = load_stage_data(recipe, position, data_folder), read_predictions(stage_folder)
     with torch_settings(recipe.threads):
-        model = load_model(folder)
-        domain = stage_domain(model, data, store, make_splits(recipe, recipe.stages[position], data))
-        earlier = earlier_domain(recipe, position, model, data_folder)
-    if residuals_from is None:
-        residuals = stage_residuals(recipe, position, read_predictions(stage_folder))
-    else:
-        residuals = _honest_residuals(Path(residuals_from), recipe)
-    uncertainty = Uncertainty(residuals, domain, earlier)
+        uncertainty = stage_uncertainty(
+            recipe, position, load_model(folder), data, predictions, data_folder=data_folder
+        )
+    if residuals_from is not None:
+        uncertainty = replace(uncertainty, residuals=_honest_residuals(Path(residuals_from), recipe))
     save_uncertainty(uncertainty, folder)
     return uncertainty
 
