@@ -64,7 +64,7 @@ def importers() -> dict[str, set[str]]:
     for middle, inner in direct.items():  # transitive closure by Warshall's rule
         for found in direct.values():
             if middle in found:
-                found |= inner
+                found.update(inner)
     return direct
 
 
