@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
 from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, two_stages, write_data
 
 from paraisite.datasets.splits import Splits
+from paraisite.errors import RunError
 from paraisite.models.files import load_model
 from paraisite.training.network.data import StageData
 from paraisite.training.network.loop import epoch_batches, joint_batch_size, learning_rate, train_epochs
@@ -178,6 +180,36 @@ def test_files_of_a_run_agree(data: str, tmp_path: Path) -> None:
             best = metrics.loc[metrics["run"] == run, f"{column}_mape"].min()
             # The loop's errors are float32, those of the table float64.
             assert found == pytest.approx(best, rel=1e-5)
+
+
+def test_a_training_that_diverges_saves_no_model(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "tiny.extxyz", factor=1e40)  # beyond float32
+    with pytest.raises(RunError, match=r"Stage 'first' diverged in epoch 1: .* run 1, 2 .* no model was saved"):
+        train(tiny_recipe(data), tmp_path / "run", RunOptions(checkpoint_every=1))
+    assert {path.name for path in (tmp_path / "run" / "first").iterdir()} == {"splits.json"}
+
+
+def test_weights_that_are_no_numbers_stop_the_training(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second member alone, in the third epoch: its last finite state stays in the checkpoint."""
+    steps = []
+    step = torch.optim.Adam.step
+
+    def spoil(self: torch.optim.Adam) -> None:
+        step(self)
+        steps.append(1)
+        if len(steps) == 6:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0][1, ..., 0] = torch.nan
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    with pytest.raises(RunError, match=r"diverged in epoch 3: .* of run 2 are"):
+        train(tiny_recipe(data), tmp_path, RunOptions(checkpoint_every=1))
+    with safe_open(tmp_path / "first" / "checkpoint.safetensors", "pt") as checkpoint:
+        assert checkpoint.metadata()["epoch"] == "2"
+        assert all(bool(checkpoint.get_tensor(name).isfinite().all()) for name in checkpoint.keys() if "model." in name)  # noqa: SIM118
+    assert not (tmp_path / "first" / "model").exists()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device")

@@ -20,12 +20,12 @@ from paraisite.training.network.state import TrainingState
 N_CRYSTALS = 12
 
 
-def write_data(path: Path, n_crystals: int = N_CRYSTALS) -> str:
-    """Write the first crystals of Togo15 with their κ; the path as a recipe names it."""
+def write_data(path: Path, n_crystals: int = N_CRYSTALS, factor: float = 1.0) -> str:
+    """Write the first crystals of Togo15 with their κ times a factor; the path as a recipe names it."""
     frames = []
     for crystal in load_togo15()[:n_crystals]:
         atoms = Atoms(crystal.numbers, cell=crystal.cell, scaled_positions=crystal.fractional, pbc=True)
-        atoms.info = {"kappa": crystal.properties["kappa"], "material_id": crystal.material_id}
+        atoms.info = {"kappa": factor * crystal.properties["kappa"], "material_id": crystal.material_id}
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
     return str(path)

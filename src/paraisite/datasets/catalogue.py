@@ -64,7 +64,7 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
         return replace(read_labelled(find_data_file("aflow_agl.extxyz.gz", data_folder)), name=name)
     if not Path(name).exists():
         raise DataError(
-            f"There is no data set {name!r}: give {', '.join(_EMBEDDED)}, aflow_agl, or the path of an extxyz or CSV file."
+            f"There is no data set {name!r}: give {', '.join(DATA_SET_NAMES)}, or the path of an extxyz or CSV file."
         )
     return read_labelled(Path(name), kappa_column)
 
@@ -262,3 +262,5 @@ _LOADERS: dict[str, Callable[[], list[Crystal]]] = {
 _UNIONS = {"mix": ("togo15", "hh143")}
 """Data sets that are others put together, in this order."""
 _EMBEDDED = ("togo15", "hh143", "mix", "literature")
+DATA_SET_NAMES = (*_EMBEDDED, "aflow_agl")
+"""Data sets that are known by name; any other is a path."""

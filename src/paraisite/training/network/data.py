@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from paraisite.datasets.catalogue import DataSet, load_data_set, select
+from paraisite.datasets.identity import crystal_keys
 from paraisite.datasets.splits import Splits, composition_splits, inner_splits, limit_training, published_splits
 from paraisite.errors import RecipeError
 from paraisite.graphs.cache import cached_graphs
@@ -37,6 +38,11 @@ class StageData:
     def kappa(self) -> Tensor:
         """κ in W/(m K), [n_crystals] float32 on the CPU."""
         return torch.as_tensor(self.data_set.kappa, dtype=torch.float32)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Keys of the crystals, each with its κ."""
+        return crystal_keys(self.data_set)
 
 
 def load_stage_data(recipe: Recipe, position: int, data_folder: Path | None = None) -> StageData:

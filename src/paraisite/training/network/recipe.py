@@ -6,7 +6,6 @@ import hashlib
 import json
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -178,19 +177,13 @@ def _from_dict(cls: Any, content: dict[str, Any], where: str) -> Any:
         raise RecipeError(f"{where}: {error}") from error
 
 
-@cache
-def _field_kinds(cls: type) -> dict[str, Any]:
-    """Type and bounds of every field."""
-    return get_type_hints(cls, include_extras=True)
-
-
 def _check_fields(recipe: StageRecipe | Recipe, where: str) -> None:
     """Hold every field against its annotated type and bounds.
 
     Raises:
         RecipeError: A value is of another type or out of range; the message says what is allowed.
     """
-    for name, kind in _field_kinds(type(recipe)).items():
+    for name, kind in get_type_hints(type(recipe), include_extras=True).items():
         value = getattr(recipe, name)
         try:
             msgspec.convert(value, kind)

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from paraisite.atomic import write_text_atomic
+from paraisite.datasets.identity import join_keys
+from paraisite.errors import RunError
 from paraisite.graphs.cache import content_key
 from paraisite.graphs.settings import GraphSettings
 from paraisite.models.files import load_model, save_model
 from paraisite.models.network.paraisite import ParAIsite
-from paraisite.training.network.calibration import stage_uncertainty
+from paraisite.training.network.calibration import KEYS_IN_CARD, keys_before, stage_uncertainty
 from paraisite.training.network.data import StageData, load_stage_data
 from paraisite.training.network.loop import predict_store, train_epochs
 from paraisite.training.network.options import RunOptions, StageProgress
@@ -41,7 +43,8 @@ def run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, opt
         options: Where and how the run works.
 
     Raises:
-        RunError: The checkpoint in the folder is damaged, or belongs to another recipe or data set.
+        RunError: The training diverged, or the checkpoint in the folder is damaged or belongs to another recipe or data
+            set.
         ParaisiteError: The data cannot be used.
     """
     if (folder / "errors.json").exists():
@@ -57,6 +60,7 @@ def run_stage(recipe: Recipe, position: int, model: ParAIsite, folder: Path, opt
     if checkpoint.exists():
         state.load(checkpoint, digest)
     for _ in train_epochs(state, data, stage, [recipe.seed, position]):
+        _require_finite(recipe, stage, state)
         if state.epoch % options.checkpoint_every == 0 or state.epoch == stage.epochs:
             state.save(checkpoint, digest)
             write_text_atomic(folder / "metrics.csv", history_table(state, recipe.runs).to_csv(index=False))
@@ -71,6 +75,24 @@ def _start(model: ParAIsite, stage: StageRecipe) -> TrainingState:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=stage.learning_rate, eps=stage.adam_epsilon, fused=True)
     return TrainingState.start(model, optimizer)
+
+
+def _require_finite(recipe: Recipe, stage: StageRecipe, state: TrainingState) -> None:
+    """Stop a training whose loss or weights are no numbers, before anything of it is saved.
+
+    Raises:
+        RunError: The training has diverged.
+    """
+    good = state.history[-1][:, 0].isfinite()
+    for value in state.model.parameters():
+        good &= value.detach().isfinite().flatten(1).all(dim=1).cpu()
+    if not good.all():
+        runs = ", ".join(str(run) for run, is_good in zip(recipe.runs, good.tolist(), strict=True) if not is_good)
+        raise RunError(
+            f"Stage {stage.name!r} diverged in epoch {state.epoch}: the loss or the weights of run {runs} are no longer "
+            f"finite, and no model was saved; check the largest κ of {stage.data}, or take a learning_rate below "
+            f"{stage.learning_rate:g}."
+        )
 
 
 def _progress(recipe: Recipe, stage: StageRecipe, state: TrainingState) -> StageProgress:
@@ -90,8 +112,9 @@ def _write_results(
     errors = stage_errors(state, stage, recipe.runs, table)
     write_text_atomic(folder / "predictions.csv", table.to_csv(index=False))
     write_text_atomic(folder / "metrics.csv", history_table(state, recipe.runs).to_csv(index=False))
-    save_model(model, folder / "model", _card(recipe, stage, errors))
-    uncertainty = stage_uncertainty(recipe, position, model, data, table, data_folder=data_folder)
+    keys = keys_before(recipe, position, folder.parent) | data.keys
+    save_model(model, folder / "model", _card(recipe, stage, errors, keys))
+    uncertainty = stage_uncertainty(recipe, position, model, data, folder, data_folder=data_folder)
     save_uncertainty(uncertainty, folder / "model")
     # Written last: a stage with this file is done.
     write_text_atomic(folder / "errors.json", json.dumps(errors, indent=2) + "\n")
@@ -103,7 +126,7 @@ def _predict(model: ParAIsite, data: StageData) -> np.ndarray:
     return predicted
 
 
-def _card(recipe: Recipe, stage: StageRecipe, errors: dict[str, Any]) -> dict[str, Any]:
+def _card(recipe: Recipe, stage: StageRecipe, errors: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "stage": stage.name,
@@ -111,6 +134,7 @@ def _card(recipe: Recipe, stage: StageRecipe, errors: dict[str, Any]) -> dict[st
         "recipe": asdict(recipe),
         "graph": asdict(GraphSettings()),
         "errors": errors["summary"],
+        KEYS_IN_CARD: join_keys(keys),
     }
 
 
