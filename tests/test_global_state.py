@@ -72,6 +72,12 @@ def unchanged() -> Iterator[None]:
     assert {name: after[name] for name, value in before.items() if after[name] != value} == {}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def torch_is_imported_whole() -> None:
+    """The first optimiser of a process makes PyTorch import its compiler and SymPy, which set a variable and a filter."""
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+
+
 def tiny(data: str, **changes: Any) -> Recipe:
     stage = StageRecipe("only", data, epochs=1, batch_size=64, selection="inner")
     return replace(Recipe("tiny", (stage,), runs=(1, 2)), **changes)

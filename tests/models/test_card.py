@@ -40,8 +40,9 @@ def changed(card: dict[str, Any], place: str, value: object) -> dict[str, Any]:
 
 WRONG = [
     ("architecture.megnet.n_readout_steps", 10**9), ("architecture.megnet.n_blocks", 0), ("architecture.head", [450, -1]),
-    ("architecture.n_members", "nine"), ("architecture.n_members", 10**9), ("architecture", []), ("graph", 5), ("graph.cutoff_angstrom", "4"), ("recipe", {}), ("recipe.stages", [{"name": "x"}]),
-    ("recipe.stages", {}), ("name", 3), ("training_data", "all"), ("errors", []), ("trained_on_crystals", "not hex"),
+    ("architecture.n_members", "nine"), ("architecture.n_members", 10**9), ("architecture", []), ("graph", 5),
+    ("graph.cutoff_angstrom", "4"), ("recipe", {}), ("recipe.stages", [{"name": "x"}]), ("recipe.stages", {}),
+    ("name", 3), ("training_data", "all"), ("errors", []), ("trained_on_crystals", "not hex"),
 ]  # fmt: skip
 
 
