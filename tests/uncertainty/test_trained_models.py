@@ -20,6 +20,7 @@ from paraisite.datasets.prototypes import build
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import RunError
 from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, load_model, read_card, save_model
+from paraisite.prediction.evaluation import evaluate
 from paraisite.prediction.predict import Predictor
 from paraisite.training.network.calibration import KEYS_IN_CARD
 from paraisite.training.network.recalibrate import add_uncertainty
@@ -121,6 +122,13 @@ def test_data_are_known_by_content_not_by_the_spelling_of_their_path(
     }[spelling]
     train(replace(recipe_of(other, "inner"), initial=str(trained / "stage-1" / "model")), tmp_path / "run")
     assert uncertainty_of(tmp_path / "run").residuals is None
+
+
+def test_an_evaluation_knows_crystals_that_the_model_has_seen(data: str, trained: Path, tmp_path: Path) -> None:
+    copy = reversed_copy(data, tmp_path / "another name.extxyz", 5)
+    other = write_data(tmp_path / "tiny.extxyz", N_CRYSTALS, factor=2.0)
+    assert evaluate(copy, trained).seen_in_training
+    assert not evaluate(other, trained).seen_in_training
 
 
 def test_a_card_passes_on_what_its_models_were_trained_on(data: str, trained: Path, tmp_path: Path) -> None:

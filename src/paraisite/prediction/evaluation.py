@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from paraisite.datasets.catalogue import DataSet, load_data_set, parts_of
+from paraisite.datasets.identity import crystal_keys, split_keys
 from paraisite.metrics import error_metrics
+from paraisite.models.card import check_card
 from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.predict import Predictor
@@ -73,7 +75,9 @@ def evaluate(
 
 
 def _seen(data: DataSet, model: str | Path) -> bool:
-    card = read_card(find_model(model))
-    stages = [stage["data"] for stage in card.get("recipe", {}).get("stages", [])]
-    trained = frozenset[str]().union(*(parts_of(name) for name in [*stages, *card.get("data_sets", [])]))
-    return bool(parts_of(data.name) & trained)
+    """Whether the model was trained on a data set of this name or its parts, or on a crystal of it with the same κ."""
+    folder = find_model(model)
+    card = check_card(read_card(folder), folder)
+    stages = [] if card.recipe is None else [stage.data for stage in card.recipe.stages]
+    trained = frozenset[str]().union(*(parts_of(name) for name in [*stages, *card.data_sets]))
+    return bool(parts_of(data.name) & trained or crystal_keys(data) & split_keys(card.trained_on_crystals))
