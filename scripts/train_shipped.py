@@ -23,10 +23,11 @@ from paraisite.models.network.files import load_network, save_network
 from paraisite.models.network.packing import pack as pack_weights
 from paraisite.models.network.packing import unpack
 from paraisite.reporting.plots import summarise_epochs
+from paraisite.training.network.data import prepare_data
 from paraisite.training.network.loop import predict_store
 from paraisite.training.network.recalibrate import add_uncertainty
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.run import prepare_data, read_metrics
+from paraisite.training.network.results import read_metrics
 
 PACKAGE_DATA = Path(__file__).parents[1] / "src" / "paraisite" / "data"
 AFLOW_FAMILIES = ("RWAF", "FEAF")

@@ -89,7 +89,7 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
         DataError: There is no such data set, or it holds no crystal with κ.
     """
     if name in _EMBEDDED:
-        parts = [loader() for loader in _EMBEDDED[name]]
+        parts = [_LOADERS[part]() for part in _UNIONS.get(name, (name,))]
         crystals = [crystal for part in parts for crystal in part]
         kappa = np.array([float(crystal.properties["kappa"]) for crystal in crystals])
         sizes = tuple(len(part) for part in parts)
@@ -114,9 +114,9 @@ def data_set_names() -> list[str]:
     return [*_EMBEDDED, "aflow_agl", *brought_along()]
 
 
-def parts_of(name: str) -> tuple[str, ...]:
-    """Data sets that a data set is made of, itself where it is one piece."""
-    return _PARTS.get(name, (name,))
+def parts_of(name: str) -> frozenset[str]:
+    """Names of the data sets that a data set is made of; its own where it is no union of others."""
+    return frozenset(_UNIONS.get(name, (name,)))
 
 
 def known_source(name: str) -> Source | None:
@@ -349,15 +349,16 @@ def select(data: DataSet, indices: Sequence[int], failures: Sequence[ReadFailure
 
 _PARENT_TYPES = {119: "zincblende", 160: "zincblende", 36: "wurtzite", 186: "wurtzite"}
 """Types that the crystals of Togo15 with a cell of their own come from, by the space group under which they are listed."""
-_EMBEDDED: dict[str, tuple[Callable[[], list[Crystal]], ...]] = {
-    "togo15": (load_togo15,),
-    "hh143": (load_hh143,),
-    "mix": (load_togo15, load_hh143),
-    "literature": (load_literature,),
+_LOADERS: dict[str, Callable[[], list[Crystal]]] = {
+    "togo15": load_togo15,
+    "hh143": load_hh143,
+    "literature": load_literature,
 }
-NAME_PROTOTYPES = frozenset(_EMBEDDED)
+NAME_PROTOTYPES = frozenset(("togo15", "hh143", "mix", "literature"))
 """Data sets whose crystals name their structure types."""
-_PARTS = {"mix": ("togo15", "hh143")}
+_UNIONS = {"mix": ("togo15", "hh143")}
+"""Data sets that are others put together, in this order."""
+_EMBEDDED = ("togo15", "hh143", "mix", "literature")
 _SOURCES = {
     "togo15": Source("togo15", Level.FIRST_PRINCIPLES, 0.03, "togo15"),
     "hh143": Source("hh143", Level.FIRST_PRINCIPLES, 0.1, "hh143"),
