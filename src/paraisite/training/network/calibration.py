@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from paraisite.datasets.identity import data_names, split_keys
@@ -17,7 +18,6 @@ from paraisite.models.network.paraisite import ParAIsite
 from paraisite.training.network.data import StageData, load_stage_data
 from paraisite.training.network.loop import EVALUATION_EDGES, EVALUATION_GRAPHS
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.results import read_predictions
 from paraisite.uncertainty.conformal import Residuals, held_out_residuals
 from paraisite.uncertainty.domain import Domain, element_presence, fit_domain
 from paraisite.uncertainty.judgement import Uncertainty
@@ -31,8 +31,9 @@ def stage_uncertainty(
     position: int,
     model: ParAIsite,
     data: StageData,
-    stage_folder: Path,
+    predictions: pd.DataFrame,
     *,
+    run_folder: Path,
     data_folder: Path | None = None,
 ) -> Uncertainty:
     """Calibrate the model of a stage by its own predictions.
@@ -42,12 +43,13 @@ def stage_uncertainty(
         position: Number of the stage, from 0.
         model: The stage's model.
         data: What the stage trained on.
-        stage_folder: The stage's folder, which holds its predictions.
+        predictions: Its table of predictions.
+        run_folder: The run's folder, which holds the models of the stages before.
         data_folder: Folder of what the package does not ship.
     """
     domain = stage_domain(model, data)
     earlier = earlier_domain(recipe, position, model, data_folder)
-    return Uncertainty(stage_residuals(recipe, position, data, stage_folder), domain, earlier)
+    return Uncertainty(stage_residuals(recipe, position, data, predictions, run_folder), domain, earlier)
 
 
 def earlier_domain(recipe: Recipe, position: int, model: ParAIsite, data_folder: Path | None = None) -> Domain | None:
@@ -57,30 +59,30 @@ def earlier_domain(recipe: Recipe, position: int, model: ParAIsite, data_folder:
     return stage_domain(model, load_stage_data(recipe, position - 1, data_folder))
 
 
-def stage_residuals(recipe: Recipe, position: int, data: StageData, stage_folder: Path) -> Residuals | None:
+def stage_residuals(
+    recipe: Recipe, position: int, data: StageData, predictions: pd.DataFrame, run_folder: Path
+) -> Residuals | None:
     """Take a stage's residuals from its predictions of the validation parts.
 
     Args:
         recipe: The run's recipe.
         position: Number of the stage, from 0.
         data: What the stage trained on.
-        stage_folder: The stage's folder, which holds its predictions.
+        predictions: Its table of predictions.
+        run_folder: The run's folder, which holds the models of the stages before.
 
     Returns:
         The residuals; None where they would be optimistic: the validation part selected the epoch, or an earlier stage,
         or one of the model that the run began with, was trained on the same data set or on a crystal of it. Crystals are
         compared by content.
-
-    Raises:
-        RunError: The folder has no predictions.
     """
     stage = recipe.stages[position]
     seen = names_before(recipe, position) & data_names(stage.data)
-    if stage.selection == "validation" or seen or keys_before(recipe, position, stage_folder.parent) & data.keys:
+    if stage.selection == "validation" or seen or keys_before(recipe, position, run_folder) & data.keys:
         return None
     splits = "splits by composition" if stage.split == "composition" else "random splits"
     source = f"{recipe.name}, stage {stage.name}: {splits} of {Path(stage.data).name}"
-    return held_out_residuals(read_predictions(stage_folder), source)
+    return held_out_residuals(predictions, source)
 
 
 def stage_domain(model: ParAIsite, data: StageData) -> Domain:

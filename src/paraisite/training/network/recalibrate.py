@@ -11,6 +11,7 @@ from paraisite.threads import torch_settings
 from paraisite.training.network.calibration import stage_residuals, stage_uncertainty
 from paraisite.training.network.data import load_stage_data
 from paraisite.training.network.recipe import Recipe
+from paraisite.training.network.results import read_predictions
 from paraisite.uncertainty.conformal import Residuals
 from paraisite.uncertainty.files import save_uncertainty
 from paraisite.uncertainty.judgement import Uncertainty
@@ -41,10 +42,16 @@ def add_uncertainty(
     """
     recipe, position = _stage_of(Path(stage_folder))
     folder = Path(stage_folder) / "model" if model_folder is None else Path(model_folder)
-    data = load_stage_data(recipe, position, data_folder)
+    data, predictions = load_stage_data(recipe, position, data_folder), read_predictions(stage_folder)
     with torch_settings(recipe.threads):
         uncertainty = stage_uncertainty(
-            recipe, position, load_network(folder), data, Path(stage_folder), data_folder=data_folder
+            recipe,
+            position,
+            load_network(folder),
+            data,
+            predictions,
+            run_folder=Path(stage_folder).parent,
+            data_folder=data_folder,
         )
     if residuals_from is not None:
         uncertainty = replace(uncertainty, residuals=_honest_residuals(Path(residuals_from), recipe, data_folder))
@@ -56,7 +63,8 @@ def _honest_residuals(stage_folder: Path, recipe: Recipe, data_folder: Path | No
     other, position = _stage_of(stage_folder)
     if other.runs != recipe.runs:
         raise RunError(f"{stage_folder} has the runs {other.runs}, the model {recipe.runs}; both must be the same.")
-    residuals = stage_residuals(other, position, load_stage_data(other, position, data_folder), stage_folder)
+    data = load_stage_data(other, position, data_folder)
+    residuals = stage_residuals(other, position, data, read_predictions(stage_folder), stage_folder.parent)
     if residuals is None:
         raise RunError(
             f"The residuals of {stage_folder} are optimistic: its validation parts took part in the training; "

@@ -114,7 +114,9 @@ def _write_results(
     write_text_atomic(folder / "metrics.csv", history_table(state, recipe.runs).to_csv(index=False))
     keys = keys_before(recipe, position, folder.parent) | data.keys
     save_network(model, folder / "model", _card(recipe, stage, errors, keys))
-    uncertainty = stage_uncertainty(recipe, position, model, data, folder, data_folder=data_folder)
+    uncertainty = stage_uncertainty(
+        recipe, position, model, data, table, run_folder=folder.parent, data_folder=data_folder
+    )
     save_uncertainty(uncertainty, folder / "model")
     # Written last: a stage with this file is done.
     write_text_atomic(folder / "errors.json", json.dumps(errors, indent=2) + "\n")
