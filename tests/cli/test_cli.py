@@ -87,7 +87,7 @@ def test_bad_files_become_rows_and_good_ones_are_predicted(
     assert dict(zip(names, table["status"], strict=True)) == expected
     for row in table.to_dict("records"):
         predicted = row["status"] in {"ok", "bondless_atoms"}
-        assert (row["kappa_mean"] != "") == predicted
+        assert (row["kappa"] != "") == predicted
         if not predicted:
             assert Path(row["source"]).name in row["error"]
             assert "\n" not in row["error"]
@@ -109,7 +109,7 @@ def test_csv_on_the_standard_output_is_clean(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "paraisite.cli.main", "predict", str(path), "--csv", "-"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = run.stdout.splitlines()
-    assert lines[0].startswith("material_id,formula,n_atoms,kappa_mean")
+    assert lines[0].startswith("material_id,formula,n_atoms,kappa")
     assert len(lines) == 2
 
 
@@ -117,7 +117,7 @@ def test_cli_equals_the_library(tmp_path: Path) -> None:
     path = cif(tmp_path / "CsCl.cif")
     main(["predict", str(path), "--csv", str(tmp_path / "out.csv")])
     written = pd.read_csv(tmp_path / "out.csv")
-    np.testing.assert_allclose(written["kappa_mean"], paraisite.predict_files([path])["kappa_mean"])
+    np.testing.assert_allclose(written["kappa"], paraisite.predict_files([path])["kappa"])
 
 
 @pytest.mark.parametrize(

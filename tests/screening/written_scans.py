@@ -28,8 +28,7 @@ def make_row(material_id: str, formula: str, members: Sequence[float] | None, **
     else:
         kappa = np.array(members)
         row |= {
-            "kappa_mean": kappa.mean(), "kappa_variance": kappa.var(), "kappa_std": kappa.std(),
-            "kappa_median": np.median(kappa), "kappa_low": kappa.min(), "kappa_high": kappa.max(),
+            "kappa": np.median(kappa), "kappa_mean": kappa.mean(), "kappa_std": kappa.std(),
             **{f"kappa_{member}": value for member, value in enumerate(kappa, 1)},
         }  # fmt: skip
     return row | columns
@@ -53,7 +52,7 @@ def write_scan(
         pq.write_table(pa.Table.from_pylist(complete[start : start + 3], schema=columns), path)
     content = {
         "source": "test", "fingerprint": "", "model": model, "model_hash": "", "n_members": N_MEMBERS, "piece_size": 3,
-        "symmetry": False,
+        "symmetry": False, "members": True,
     }  # fmt: skip
     (folder / MANIFEST).write_text(json.dumps(asdict(Manifest(**content))))
     return folder

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 
 from paraisite.cli import compare, data, scan, scan_results, study, training
-from paraisite.cli.explain import explained_tables
-from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, show_errors, show_predictions
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+MembersOption = Annotated[
+    bool, typer.Option("--members", help="Give each member's κ, their mean and standard deviation too.")
+]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."),
@@ -34,7 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples: paraisite info; paraisite info FEAF; paraisite info --json")(info)
     app.command(epilog="Example: paraisite demo -o demo")(training.demo)
     app.command(epilog="Example: paraisite scan folder/ -o scan; paraisite top scan --lowest 20")(scan.scan)
-    app.command(epilog="Example: paraisite query scan 'SELECT formula, kappa_mean FROM scan ORDER BY 2 LIMIT 5'")(
+    app.command(epilog="Example: paraisite query scan 'SELECT formula, kappa FROM scan ORDER BY 2 LIMIT 5'")(
         scan_results.query
     )
     app.command(epilog="Example: paraisite top scan --lowest 20 --max-atoms 40")(scan_results.top)
@@ -57,6 +61,7 @@ def predict(
     json: Annotated[
         Path | None, typer.Option("--json", help="Write it as a JSON array; - is the standard output.")
     ] = None,
+    members: MembersOption = False,
     device: DeviceOption = "cpu",
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=1, help="Processes; one a core if unset, one with --explain.")
@@ -73,16 +78,20 @@ def predict(
         Path | None, typer.Option("--explain-plot", help="--explain, and a picture (PNG) a crystal in this folder.")
     ] = None,
 ) -> int:
-    """Predict κ at 300 K of every crystal in FILES: the mean, spread and range of the model's members."""
+    """Predict κ at 300 K of every crystal in FILES, with its 90 % interval."""
+    import pandas as pd
+
     from paraisite.prediction.predict import Predictor
 
     explain = explain or explain_plot is not None
     if explain and csv is not None:
         raise typer.BadParameter("a CSV table has no place for explanations; take --json.", param_hint="--explain")
-    predictor = Predictor(model, device=device)
+    predictor = Predictor(model, device=device, members=members)
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
     if explain:
+        from paraisite.cli.explain import explained_tables
+
         tables = explained_tables(predictor, files, None if json else console, explain_plot)
     else:
         tables = predictor.stream_files(files, processes=processes)
@@ -102,7 +111,7 @@ def predict(
         show_predictions(pd.concat(shown, ignore_index=True), console)
     predicted = counts.get("ok", 0) + counts.get("bondless_atoms", 0)
     others = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
-    Console(stderr=True).print(f"{total} structures: {counts.get('ok', 0)} ok" + (f", {others}" if others else ""))
+    say(f"{total} structures: {counts.get('ok', 0)} ok" + (f", {others}" if others else ""))
     if total == 0:
         raise ParaisiteError("No structure was found in the files given.")
     return 0 if predicted == total else SOME_FAILED
@@ -110,9 +119,8 @@ def predict(
 
 def _warn(table: pd.DataFrame) -> None:
     """Name the failures on the error stream where the table goes to a file."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    for row in table[table["kappa_mean"].isna()].to_dict("records"):
-        errors.print(f"{row['status']}: {row['error']}", markup=False)
+    for row in table[table["kappa"].isna()].to_dict("records"):
+        say(f"{row['status']}: {row['error']}")
 
 
 def evaluate(
@@ -121,12 +129,15 @@ def evaluate(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the predictions as CSV.")] = None,
     kappa_column: Annotated[str, typer.Option("--kappa-column", help="Name of the κ column of a file.")] = "",
     data_folder: DataOption = None,
+    members: MembersOption = False,
     device: DeviceOption = "cpu",
 ) -> int:
     """Compare predictions with known κ at 300 K in W/(m K)."""
     from paraisite.prediction.evaluation import evaluate as run
 
-    result = run(data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device)
+    result = run(
+        data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device, members=members
+    )
     console = Console()
     show_errors(
         result.errors.T, console, f"Errors of {model} on {result.data.name} ({len(result.data.crystals)} crystals)"
@@ -137,9 +148,9 @@ def evaluate(
         with TableWriter(csv, None) as writer:
             writer.write(result.table)
     failures = [failure.message for failure in result.data.failures]
-    failures += list(result.table.loc[result.table["kappa_mean"].isna(), "error"])
+    failures += list(result.table.loc[result.table["kappa"].isna(), "error"])
     for message in failures:
-        Console(stderr=True, soft_wrap=True).print(f"Left out: {message}", markup=False)
+        say(f"Left out: {message}")
     return SOME_FAILED if failures else 0
 
 

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from paraisite.cli.output import clean
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from paraisite.models.explanation import Explanation
     from paraisite.prediction.predict import Predictor
 
@@ -36,6 +38,8 @@ def explained_tables(
     Raises:
         ParaisiteError: The model cannot be explained, or pictures are wanted without the library that they need.
     """
+    import pandas as pd
+
     from paraisite.prediction.explain import Explainer
     from paraisite.prediction.prepare import prepare
     from paraisite.reporting.attributions import plot_attributions
@@ -62,7 +66,7 @@ def explained_tables(
 def show_explanation(explanation: Explanation, console: Console) -> None:
     """Show an explanation as a block: what the prediction is made of, its nearest crystals, its descriptors."""
     title = f"{explanation.formula}  {explanation.material_id}"
-    console.print(f"Why {title.strip()}", style="bold", markup=False, highlight=False)
+    console.print(f"Why {clean(title.strip())}", style="bold", markup=False, highlight=False)
     _show(_parts(explanation), console)
     _show(_neighbours(explanation), console)
     if explanation.note:
@@ -133,7 +137,7 @@ def _factor(log10_kappa: float) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
+    return clean(text).replace("[", "\\[")
 
 
 def _picture_name(number: int, material_id: str) -> str:

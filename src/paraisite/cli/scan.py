@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from paraisite.cli.data import LimitOption
-from paraisite.cli.output import SOME_FAILED
+from paraisite.cli.output import SOME_FAILED, say
 from paraisite.cli.progress import scan_progress
 from paraisite.models.names import DEFAULT_MODEL
 
@@ -36,6 +36,9 @@ def scan(
     symmetry: Annotated[
         bool, typer.Option("--spacegroup", help="Look for space groups: about a millisecond a crystal.")
     ] = False,
+    members: Annotated[
+        bool, typer.Option("--members", help="Keep each member's κ, their mean and spread; analyze uses them.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     engine: Annotated[str, typer.Option("--engine", help="local, or ray for a cluster.")] = "local",
     address: Annotated[
@@ -54,6 +57,7 @@ def scan(
             processes=processes,
             piece_size=piece_size,
             symmetry=symmetry,
+            members=members,
             resume=resume,
             query=query,
             engine=cast("Literal['local', 'ray']", engine),
@@ -63,7 +67,6 @@ def scan(
             fetch_limits=parse_limits(limit or ()),
         )
         result = run(source, output, options)
-    console = Console()
     rate = f", {result.rows_now / result.seconds:.0f} crystals/s" if result.rows_now else ""
-    console.print(f"{result.rows} structures, {result.failed} without a prediction{rate}: {output}")
+    say(f"{result.rows} structures, {result.failed} without a prediction{rate}: {output}", stderr=False)
     return SOME_FAILED if result.failed else 0

@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
-import pandas as pd
 import typer
 from rich.console import Console
 
-from paraisite.cli.output import show_errors, show_predictions
+from paraisite.cli.output import SOME_FAILED, say, show_errors, show_predictions
 from paraisite.models.names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from paraisite.training.network.recipe import Selection
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a stopped run is continued.")]
@@ -54,7 +55,7 @@ def train(
         run(chosen, output, RunOptions(data_folder, device=device, tf32=tf32, report=report))
     for stage in chosen.stages:
         show_stage(output / stage.name, console)
-    console.print(f"Model: {output / chosen.stages[-1].name / 'model'}")
+    say(f"Model: {output / chosen.stages[-1].name / 'model'}", stderr=False)
 
 
 def finetune(
@@ -72,8 +73,10 @@ def finetune(
     ] = "inner",
     kappa_column: Annotated[str, typer.Option("--kappa-column", help="Name of the κ column.")] = "",
     device: DeviceOption = "cpu",
-) -> None:
+) -> int:
     """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
+    import pandas as pd
+
     from paraisite.cli.progress import training_progress
     from paraisite.training.finetune import STAGE_NAME, finetune_recipe, is_multi_fidelity
     from paraisite.training.multi_fidelity.refit import refit
@@ -89,9 +92,8 @@ def finetune(
             console,
             f"{errors['n_crystals']} crystals of {data.name}, each by the member that held its composition out",
         )
-        _show_left_out(errors["left_out"])
-        console.print(f"Model: {output} (predict with --model {output})")
-        return
+        say(f"Model: {output} (predict with --model {output})", stderr=False)
+        return _show_left_out(errors["left_out"])
 
     recipe = finetune_recipe(
         data, model=model, epochs=epochs, selection=cast("Selection", selection), kappa_column=kappa_column
@@ -99,13 +101,15 @@ def finetune(
     with training_progress(Console(stderr=True)) as report:
         run(recipe, output, RunOptions(device=device, report=report))
     show_stage(output / STAGE_NAME, console)
-    _show_left_out(json.loads((output / STAGE_NAME / "splits.json").read_text(encoding="utf-8"))["left_out"])
-    console.print(f"Model: {output / STAGE_NAME / 'model'} (predict with --model {output})")
+    say(f"Model: {output / STAGE_NAME / 'model'} (predict with --model {output})", stderr=False)
+    return _show_left_out(json.loads((output / STAGE_NAME / "splits.json").read_text(encoding="utf-8"))["left_out"])
 
 
-def _show_left_out(left_out: list[dict[str, str]]) -> None:
+def _show_left_out(left_out: Sequence[dict[str, str]]) -> int:
+    """Name the crystals that were left out; the exit code."""
     for failure in left_out:
-        Console(stderr=True, soft_wrap=True).print(f"Left out: {failure['message']}", markup=False)
+        say(f"Left out: {failure['message']}")
+    return SOME_FAILED if left_out else 0
 
 
 def demo(
@@ -113,6 +117,8 @@ def demo(
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of each step.")] = 300,
 ) -> None:
     """Fine-tune the 9 models on Togo15, compare with the paper, predict example crystals and draw two plots."""
+    import pandas as pd
+
     from paraisite.cli.progress import training_progress
     from paraisite.demo import run_demo
 
@@ -130,11 +136,13 @@ def demo(
         console.print("Recorded: its formation-energy weights are not shipped; with PARAISITE_DATA it is trained here.")
     show_predictions(result.predictions, console)
     for picture in result.pictures:
-        console.print(f"Plot: {picture}")
+        say(f"Plot: {picture}", stderr=False)
 
 
 def show_stage(folder: Path, console: Console) -> None:
     """Show a trained stage's errors by protocol."""
+    import pandas as pd
+
     content = json.loads((folder / "errors.json").read_text(encoding="utf-8"))
     rows = {
         protocol: {name: f"{value['mean']:.3f} ± {value['standard_deviation']:.3f}" for name, value in metrics.items()}

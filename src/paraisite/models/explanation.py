@@ -71,7 +71,7 @@ class Explanation:
         correction: δ: what the first-principles crystals add to log10 κ.
         median_kappa: Median of the predictive distribution.
         shift: Shift of log10 κ from the median to the point estimate, which is lower where the prediction is uncertain.
-        kappa: Point estimate, `kappa_median` of the table of predictions.
+        kappa: Point estimate, `kappa` of the table of predictions.
         interval_low: Lower end of the calibrated 90 % interval.
         interval_high: Upper end.
         members: Point estimate of each member.

@@ -13,6 +13,7 @@ from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.predict import Predictor
+from paraisite.prediction.table import member_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,9 @@ class Evaluation:
     """Errors of a model on a data set.
 
     Attributes:
-        errors: Errors of the members' mean and of their median, and the mean error of the single members: rows `mean`,
-            `median`, `members`; columns as in `paraisite.metrics.error_metrics`.
-        table: The predictions, with the reference in the column `kappa`.
+        errors: Errors of the estimate, and with `members` the mean error of the single members: rows `kappa`, `members`;
+            columns as in `paraisite.metrics.error_metrics`.
+        table: The predictions, with the known κ in the column `kappa_reference`.
         data: The data set, with what was left out of it.
         seen_in_training: Whether the model was trained on this data set, so that the errors say nothing about new crystals.
     """
@@ -40,6 +41,7 @@ def evaluate(
     data_folder: str | Path | None = None,
     kappa_column: str | None = None,
     device: str = "cpu",
+    members: bool = False,
 ) -> Evaluation:
     """Predict crystals with known κ and compute the errors.
 
@@ -49,28 +51,23 @@ def evaluate(
         data_folder: Folder of what the package does not ship.
         kappa_column: Name of the κ column of a file.
         device: `cpu` or `cuda`.
+        members: Whether to give the members' κ and their mean error too.
 
     Raises:
         ParaisiteError: The data set or the model cannot be used.
     """
     if not isinstance(data, DataSet):
         data = load_data_set(str(data), data_folder, kappa_column)
-    predictor = Predictor(model, device=device)
+    predictor = Predictor(model, device=device, members=members)
     table = predictor.predict(data.crystals)
-    table.insert(3, "kappa", data.kappa)
-    good = table[table["kappa_mean"].notna()]
-    kappa = good["kappa"].to_numpy()
-    names = [f"kappa_{member}" for member in range(1, predictor.n_members + 1)]
-    members = pd.DataFrame([error_metrics(kappa, good[name].to_numpy()) for name in names])
-    errors = pd.DataFrame(
-        [
-            error_metrics(kappa, good["kappa_mean"].to_numpy()),
-            error_metrics(kappa, good["kappa_median"].to_numpy()),
-            members.mean().to_dict(),
-        ],
-        index=["mean", "median", "members"],
-    )
-    return Evaluation(errors, table, data, _seen(data, model))
+    table.insert(3, "kappa_reference", data.kappa)
+    good = table[table["kappa"].notna()]
+    known = good["kappa_reference"].to_numpy()
+    rows = {"kappa": error_metrics(known, good["kappa"].to_numpy())}
+    if members:
+        each = [error_metrics(known, good[name].to_numpy()) for name in member_columns(predictor.n_members)]
+        rows["members"] = pd.DataFrame(each).mean().to_dict()
+    return Evaluation(pd.DataFrame.from_dict(rows, orient="index"), table, data, _seen(data, model))
 
 
 def _seen(data: DataSet, model: str | Path) -> bool:

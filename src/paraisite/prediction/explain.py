@@ -20,6 +20,7 @@ from paraisite.prediction.predict import Predictor
 from paraisite.prediction.prepare import Prepared, prepare
 from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.formula import written_formula
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -132,7 +133,7 @@ def find_neighbours(model: MultiFidelity, descriptors: np.ndarray) -> tuple[Neig
     return tuple(
         Neighbour(
             material_id=str(data.material_id[row]),
-            formula=str(data.composition[row]),
+            formula=written_formula(str(data.composition[row])),
             source=str(data.source[row]),
             kappa=float(10 ** data.log10_kappa[row]),
             correlation=float(correlation[row]),

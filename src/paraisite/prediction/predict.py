@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from paraisite.errors import StructureError
+from paraisite.errors import DataError, StructureError
 from paraisite.models.files import find_model
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.backends import load_backend
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
 from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
-from paraisite.structures.convert import as_crystal
+from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.readers import structure_files
+from paraisite.structures.readers import iter_crystals, structure_files
 from paraisite.uncertainty.judgement import Judgement
 
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
+
+    Given: TypeAlias = str | Path | Crystal | Structure | Atoms
+    """A structure, or the path of a file or folder of structures."""
 
 WORKER_FILES = 200
 WORKER_BYTES = 1_000_000
@@ -38,21 +41,31 @@ class Predictor:
     Attributes:
         backend: The loaded model; see `paraisite.prediction.backends`.
         settings: Graph settings that it was trained with.
+        members: Whether its tables give the members too.
     """
 
-    def __init__(self, model: str | Path = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        members: bool = False,
+    ) -> None:
         """Load a model.
 
         Args:
             model: Name of a shipped model, or a model folder.
             device: `cpu` or `cuda`.
             threads: CPU threads of a network; without it, one for small graphs, where more are slower, else one a core.
+            members: Whether its tables give each member's κ, their mean and standard deviation too.
 
         Raises:
             ModelFileError: There is no such model, or it is damaged.
         """
         self.backend = load_backend(find_model(model), device, threads)
         self.settings = self.backend.settings
+        self.members = members
 
     @property
     def n_members(self) -> int:
@@ -62,7 +75,7 @@ class Predictor:
     @property
     def columns(self) -> list[str]:
         """Columns of every table that this predictor makes."""
-        return columns(self.n_members)
+        return columns(self.n_members if self.members else None)
 
     def outputs(self, chunk: Prepared) -> tuple[np.ndarray, Judgement]:
         """Predict and judge a chunk's graphs; see `paraisite.prediction.backends.Backend.outputs`."""
@@ -70,18 +83,19 @@ class Predictor:
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
-        return make_table(chunk.rows, chunk.predicted, *self.outputs(chunk))
+        return make_table(chunk.rows, chunk.predicted, *self.outputs(chunk), members=self.members)
 
-    def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
-        """Predict crystals given as objects.
+    def predict(self, structures: Given | Iterable[Given]) -> pd.DataFrame:
+        """Predict crystals.
 
         Args:
-            structures: `Crystal`, pymatgen `Structure` or ASE `Atoms` objects.
+            structures: One crystal or any iterable of them, mixed as they come: `Crystal`, pymatgen `Structure` or ASE
+                `Atoms` objects, and paths of structure files or of folders of them.
 
         Returns:
-            One row a structure; one that cannot be predicted has its reason in `status` and `error`.
+            One row per structure, in their order; one that cannot be predicted has its reason in `status` and `error`.
         """
-        items = (_convert(index, structure) for index, structure in enumerate(structures, 1))
+        items = _items(structures)
         tables = []
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
             tables.append(self.predict_prepared(prepare(chunk, self.settings)))
@@ -123,10 +137,14 @@ class Predictor:
 
 
 def predict(
-    structures: Iterable[Crystal | Structure | Atoms], model: str | Path = DEFAULT_MODEL, *, device: str = "cpu"
+    structures: Given | Iterable[Given],
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    device: str = "cpu",
+    members: bool = False,
 ) -> pd.DataFrame:
-    """Predict κ at 300 K of crystals given as objects; see `Predictor.predict`."""
-    return Predictor(model, device=device).predict(structures)
+    """Predict κ at 300 K of one crystal or many, given as objects or files; see `Predictor.predict`."""
+    return Predictor(model, device=device, members=members).predict(structures)
 
 
 def predict_files(
@@ -135,9 +153,31 @@ def predict_files(
     *,
     device: str = "cpu",
     processes: int | None = None,
+    members: bool = False,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
-    return Predictor(model, device=device).predict_files(paths, processes=processes)
+    return Predictor(model, device=device, members=members).predict_files(paths, processes=processes)
+
+
+def _items(structures: Given | Iterable[Given]) -> Iterator[Crystal | ReadFailure]:
+    """The crystals of what a user gives: objects as they are, paths as the crystals of their files."""
+    for index, structure in enumerate(_listed(structures), 1):
+        if isinstance(structure, str | Path):
+            yield from iter_crystals([structure])
+        else:
+            yield _convert(index, structure)
+
+
+def _listed(structures: Given | Iterable[Given]) -> Iterable[Any]:
+    """One structure as a list of it. pymatgen's and ASE's objects are iterable too, over their atoms."""
+    if isinstance(structures, str | Path) or is_structure(structures):
+        return [structures]
+    if isinstance(structures, Mapping | bytes) or not isinstance(structures, Iterable):
+        raise DataError(
+            f"{type(structures).__name__} is no crystal; give a path, a Crystal, a pymatgen Structure or ASE Atoms, or a "
+            "list of them."
+        )
+    return structures
 
 
 def _convert(index: int, structure: Any) -> Crystal | ReadFailure:

@@ -6,11 +6,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
 from paraisite.atomic import write_text_atomic
+from paraisite.reporting.csv_files import write_csv
 from paraisite.screening.parquet import ParquetPiece
 from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.screening.selection import Selection, stream_rows
@@ -25,7 +27,7 @@ EXPORTED = "ok"
 STRUCTURES_TABLE = "structures.csv"
 _NUMBER = re.compile(r"#\d+$")
 _PIECE_SIZE = 64
-_COLUMNS = ["material_id", "formula", "kappa_mean", "n_atoms", "source"]
+_COLUMNS = ["material_id", "formula", "kappa", "n_atoms", "source"]
 
 
 def read_sources(sources: Iterable[str]) -> Iterator[Crystal | ReadFailure]:
@@ -99,7 +101,7 @@ def export_structures(
         features: A CSV table to join by `material_id`.
 
     Returns:
-        Columns `material_id`, `formula`, `kappa_mean` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
+        Columns `material_id`, `formula`, `kappa` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
         order of the selection. `status` is `ok`, `source_gone`, `source_changed` where the source now holds another crystal,
         or the code of a reader's error.
 
@@ -122,8 +124,10 @@ def export_structures(
             status, error, name = EXPORTED, "", _file_name(str(row["material_id"]), taken)
             write_text_atomic(Path(folder) / name, str(to_pymatgen(item).to(fmt="cif")))
         rows.loc[item.source, ["file", "status", "error"]] = [name, status, error]
-    table = rows.reset_index(drop=True)[["material_id", "formula", "kappa_mean", "file", "status", "error", "source"]]
-    write_text_atomic(Path(folder) / STRUCTURES_TABLE, table.to_csv(index=False))
+    table = rows.reset_index(drop=True)[["material_id", "formula", "kappa", "file", "status", "error", "source"]]
+    text = StringIO()
+    write_csv(table, text, header=True)
+    write_text_atomic(Path(folder) / STRUCTURES_TABLE, text.getvalue())
     return table
 
 

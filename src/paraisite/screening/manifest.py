@@ -29,6 +29,7 @@ class Manifest:
         n_members: Its members.
         piece_size: Structures of a part, at most.
         symmetry: Whether space groups were looked for.
+        members: Whether the rows have each member's κ, their mean and standard deviation.
         version: Version of the package.
     """
 
@@ -39,6 +40,7 @@ class Manifest:
     n_members: int
     piece_size: int
     symmetry: bool
+    members: bool
     version: str = __version__
 
 

@@ -65,6 +65,7 @@ class ScanOptions:
     processes: int | None = None
     piece_size: int = PIECE_SIZE
     symmetry: bool = False
+    members: bool = False
     resume: bool = False
     query: str = ""
     engine: Literal["local", "ray"] = "local"
@@ -138,6 +139,7 @@ def _scan(
         n_members=int(read_card(folder)["architecture"]["n_members"]),
         piece_size=options.piece_size,
         symmetry=options.symmetry,
+        members=options.members,
     )
     (out / PARTS).mkdir(parents=True, exist_ok=True)
     begin(out, manifest)
@@ -145,7 +147,7 @@ def _scan(
     before = Counter[str]()
     for index in done:
         before.update(pq.read_table(part_path(out, index), columns=["status"])["status"].to_pylist())
-    settings = ScannerSettings(out.absolute(), folder.absolute(), options.device, options.symmetry)
+    settings = ScannerSettings(out.absolute(), folder.absolute(), options.device, options.symmetry, options.members)
     counts, n_parts, clock = Counter[str](), len(done), _Clock(Meter(opened.size()))
     progress = _progress(before, counts, n_parts, clock)
     results = _results(Work(opened, options.piece_size, done), settings, options, clock.meter)

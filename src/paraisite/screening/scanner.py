@@ -28,12 +28,14 @@ class ScannerSettings:
         model: Folder of the model.
         device: `cpu` or `cuda`.
         symmetry: Whether to look for space groups.
+        members: Whether to give each member's κ, their mean and standard deviation too.
     """
 
     out: Path
     model: Path
     device: str = "cpu"
     symmetry: bool = False
+    members: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Scanner:
         """Load the model."""
         self.settings = settings
         self.predictor = Predictor(settings.model, device=settings.device, threads=1)
-        self.schema = schema(self.predictor.n_members)
+        self.schema = schema(self.predictor.n_members if settings.members else None)
 
     def write_part(self, index: int, piece: Piece) -> PieceResult:
         """Scan a piece and write its part, whole or not at all.
@@ -80,4 +82,4 @@ class Scanner:
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
             prepared = prepare(chunk, self.predictor.settings)
             described = describe(chunk, symmetry=self.settings.symmetry)
-            yield make_rows(prepared, described, *self.predictor.outputs(prepared))
+            yield make_rows(prepared, described, *self.predictor.outputs(prepared), members=self.settings.members)

@@ -14,6 +14,7 @@ import numpy as np
 from paraisite.comparison.candidates.interface import CandidatePrediction
 from paraisite.errors import DataError
 from paraisite.metrics import MIN_KAPPA_W_PER_MK
+from paraisite.prediction.table import member_columns
 from paraisite.structures.convert import to_ase
 from paraisite.structures.crystal import Crystal
 
@@ -56,7 +57,7 @@ class FineTunedNetwork:
             data, run = Path(folder) / "training.extxyz", Path(folder) / "run"
             _write(data, crystals, kappa)
             finetune(data, run, model=START_MODEL, epochs=self._epochs, selection="inner")
-            self._predictor = Predictor(run / STAGE_NAME / "model", threads=1)
+            self._predictor = Predictor(run / STAGE_NAME / "model", threads=1, members=True)
         residuals = self._predictor.backend.uncertainty.residuals
         self._rms = float(np.sqrt((residuals.values**2).mean()) / math.log(10))
         self._recipe = {"initial": START_MODEL, "epochs": self._epochs, "selection": "inner"}
@@ -68,12 +69,12 @@ class FineTunedNetwork:
             DataError: The network cannot predict a crystal.
         """
         table = self._predictor.predict(crystals)
-        bad = table[table["kappa_median"].isna()]
+        bad = table[table["kappa"].isna()]
         if len(bad):
             raise DataError(f"The network cannot predict {bad['material_id'].iloc[0]}: {bad['error'].iloc[0]}")
-        names = [f"kappa_{member}" for member in range(1, self._predictor.n_members + 1)]
+        names = member_columns(self._predictor.n_members)
         members = np.log10(np.maximum(table[names].to_numpy(), MIN_KAPPA_W_PER_MK))
-        low, high = np.log10(table[["interval_low", "interval_high"]].to_numpy()).T
+        low, high = np.log10(table[["kappa_low", "kappa_high"]].to_numpy()).T
         calibrated = (low, high) if np.isfinite(low).all() else (None, None)
         std = np.sqrt(members.var(axis=1) + self._rms**2)
         return CandidatePrediction(members.mean(axis=1), std, *calibrated)

@@ -169,7 +169,7 @@ class TrainingCrystals:
         """Describe crystals with κ at 300 K in W/(m K), [n], and the names of their data sets, [n]."""
         return cls(
             np.array([crystal.material_id for crystal in crystals], dtype=str),
-            np.array([crystal.formula for crystal in crystals], dtype=str),
+            np.array([crystal.composition for crystal in crystals], dtype=str),
             np.asarray(source, dtype=str),
             describe_crystals(crystals),
             np.log10(np.asarray(kappa, dtype=np.float64)),
