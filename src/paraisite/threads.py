@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
+from importlib import import_module
+from types import ModuleType
 
 from paraisite.errors import ParaisiteError
+
+
+def without_torch(module: str) -> ModuleType:
+    """Import a module that takes PyTorch along where it is installed, which costs seconds, without it.
+
+    Args:
+        module: Name of a module that also works where PyTorch is not installed.
+    """
+    if "torch" in sys.modules or module in sys.modules:
+        return import_module(module)
+    sys.modules["torch"] = None  # type: ignore[assignment] - what Python takes for a module that cannot be imported
+    try:
+        return import_module(module)
+    finally:
+        del sys.modules["torch"]
 
 
 def require_device(device: str) -> None:
@@ -16,6 +32,10 @@ def require_device(device: str) -> None:
     Raises:
         ParaisiteError: `cuda` is asked for, and PyTorch finds no such device.
     """
+    if device == "cpu":
+        return
+    import torch  # noqa: PLC0415 - seconds, and the default model needs it not
+
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ParaisiteError("PyTorch finds no CUDA device on this machine; use the device cpu.")
 
@@ -23,6 +43,8 @@ def require_device(device: str) -> None:
 @contextmanager
 def torch_settings(threads: int) -> Iterator[None]:
     """Run a block with denormals flushed and a number of CPU threads, and put both back afterwards."""
+    import torch  # noqa: PLC0415
+
     before, flushed = torch.get_num_threads(), _flushes_denormals()
     # Denormal numbers in decayed Adam moments slow a CPU several times.
     torch.set_flush_denormal(True)
@@ -36,4 +58,6 @@ def torch_settings(threads: int) -> Iterator[None]:
 
 def _flushes_denormals() -> bool:
     """Whether this thread flushes denormals; PyTorch can set it but not tell."""
+    import torch  # noqa: PLC0415
+
     return float(torch.tensor(1e-40) * 1.0) == 0.0

@@ -153,7 +153,7 @@ def test_lost_parts_are_made_again(whole: Path, source: Path, tmp_path: Path) ->
 
 
 def command(source: Path, out: Path, *more: str) -> list[str]:
-    words = ["scan", str(source), "-o", str(out), "--resume", "-p", "2", "--piece-size", "5", *more]
+    words = ["scan", str(source), "-o", str(out), "--resume", "-p", "2", "--piece-size", "5", "--members", *more]
     return [sys.executable, "-m", "paraisite.cli.main", *words]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,9 +13,12 @@ from paraisite.cli import compare, data, scan, scan_results, study, training
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
+from paraisite.reporting.csv_files import is_missing, plain_columns
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterable
+
+    from paraisite.reporting.csv_files import Columns
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
@@ -79,8 +83,6 @@ def predict(
     ] = None,
 ) -> int:
     """Predict κ at 300 K of every crystal in FILES, with its 90 % interval."""
-    import pandas as pd
-
     from paraisite.prediction.predict import Predictor
 
     explain = explain or explain_plot is not None
@@ -89,38 +91,44 @@ def predict(
     predictor = Predictor(model, device=device, members=members)
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
+    chunks: Iterable[Columns]
     if explain:
         from paraisite.cli.explain import explained_tables
 
-        tables = explained_tables(predictor, files, None if json else console, explain_plot)
+        chunks = explained_tables(predictor, files, None if json else console, explain_plot)
     else:
-        tables = predictor.stream_files(files, processes=processes)
-    counts: dict[str, int] = {}
-    shown: list[pd.DataFrame] = []
+        chunks = predictor.stream_columns(files, processes=processes)
+    counts = Counter[str]()
+    shown: dict[str, list[Any]] = {}
     with TableWriter(csv, json) as writer:
-        for table in tables:
-            writer.write(table)
-            for status, count in table["status"].value_counts().items():
-                counts[str(status)] = counts.get(str(status), 0) + int(count)
-            if not quiet and sum(map(len, shown)) <= SHOWN_ROWS:
-                shown.append(table)
+        for chunk in chunks:
+            writer.write(chunk)
+            columns = plain_columns(chunk)
+            if not quiet and counts.total() <= SHOWN_ROWS:
+                shown = {name: [*shown.get(name, []), *values] for name, values in columns.items()}
             if quiet or (csv or json):
-                _warn(table)
-    total = sum(counts.values())
-    if not quiet and shown:
-        show_predictions(pd.concat(shown, ignore_index=True), console)
-    predicted = counts.get("ok", 0) + counts.get("bondless_atoms", 0)
+                _warn(columns)
+            counts.update(columns["status"])
+    if shown:
+        show_predictions(shown, console)
+    return _summarise(counts)
+
+
+def _warn(columns: dict[str, list[Any]]) -> None:
+    """Name the failures on the error stream where the table goes to a file."""
+    for kappa, status, error in zip(columns["kappa"], columns["status"], columns["error"], strict=True):
+        if is_missing(kappa):
+            say(f"{status}: {error}")
+
+
+def _summarise(counts: Counter[str]) -> int:
+    """Say how many structures there are of each status; the exit code."""
+    total = counts.total()
     others = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
-    say(f"{total} structures: {counts.get('ok', 0)} ok" + (f", {others}" if others else ""))
+    say(f"{total} structures: {counts['ok']} ok" + (f", {others}" if others else ""))
     if total == 0:
         raise ParaisiteError("No structure was found in the files given.")
-    return 0 if predicted == total else SOME_FAILED
-
-
-def _warn(table: pd.DataFrame) -> None:
-    """Name the failures on the error stream where the table goes to a file."""
-    for row in table[table["kappa"].isna()].to_dict("records"):
-        say(f"{row['status']}: {row['error']}")
+    return 0 if counts["ok"] + counts["bondless_atoms"] == total else SOME_FAILED
 
 
 def evaluate(

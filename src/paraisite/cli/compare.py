@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from paraisite.cli.output import SOME_FAILED, say
@@ -110,6 +109,8 @@ def _text_table(view: pd.DataFrame, title: str) -> Table:
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[ComparisonProgress], None]]:
     """Show the jobs that are done, and the one at work with its splits."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("jobs"),
         BarColumn(bar_width=24),

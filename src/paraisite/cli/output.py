@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,10 +12,19 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from rich.console import Console
 from rich.table import Table
 
-from paraisite.reporting.csv_files import UNENCODABLE, open_table, write_csv
+from paraisite.reporting.csv_files import (
+    UNENCODABLE,
+    is_missing,
+    open_table,
+    plain_columns,
+    write_csv,
+    write_json_rows,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from paraisite.reporting.csv_files import Columns
 
 SOME_FAILED = 3
 """Exit code of a command that worked, but for some structures or jobs."""
@@ -69,7 +77,7 @@ class TableWriter:
         self._stack = ExitStack()
         self._csv = self._stack.enter_context(_opened(csv)) if csv else None
         self._json = self._stack.enter_context(_opened(json_path)) if json_path else None
-        self._n_rows = 0
+        self._n_rows, self._begun = 0, False
 
     def __enter__(self) -> Self:
         """Use the writer in a `with` block, which closes the outputs."""
@@ -81,28 +89,28 @@ class TableWriter:
             self._json.write("\n]\n" if self._n_rows else "[]\n")
         self._stack.close()
 
-    def write(self, table: pd.DataFrame) -> None:
+    def write(self, table: Columns) -> None:
         """Append a chunk."""
+        n_rows = len(next(iter(plain_columns(table).values()), []))
         if self._csv is not None:
-            write_csv(table, self._csv, header=self._n_rows == 0)
+            write_csv(table, self._csv, header=not self._begun)
             self._csv.flush()
         if self._json is not None:
-            records = json.loads(table.to_json(orient="records", double_precision=10))
-            for record in records:
-                self._json.write((",\n" if self._n_rows else "[\n") + json.dumps(record, ensure_ascii=False))
-                self._n_rows += 1
+            write_json_rows(table, self._json, first=self._n_rows == 0)
             self._json.flush()
-        else:
-            self._n_rows += len(table)
+        self._begun = True
+        self._n_rows += n_rows
 
 
-def show_predictions(table: pd.DataFrame, console: Console) -> None:
+def show_predictions(table: Columns, console: Console) -> None:
     """Show predictions: identifier, formula, atoms, κ, 90 % interval, domain and status; what failed is a line below.
 
     With the members' columns their mean and standard deviation stand beside κ; without a calibrated interval or a domain
     there is no column for it.
     """
-    shown = [{str(name): value for name, value in row.items()} for row in table.head(SHOWN_ROWS).to_dict("records")]
+    content = plain_columns(table)
+    rows = [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
+    shown = rows[:SHOWN_ROWS]
     predicted = [row for row in shown if not _is_missing(row["kappa"])]
     columns = ["material_id", "formula", "n_atoms", "kappa"]
     optional = ("kappa_low", "kappa_high", "kappa_mean", "kappa_std", "domain")
@@ -114,8 +122,8 @@ def show_predictions(table: pd.DataFrame, console: Console) -> None:
         if note:
             named = f"{row['material_id']}: " if row["material_id"] not in str(note) else ""
             console.print(f"  {clean(named)}{clean(note)}", markup=False, highlight=False, soft_wrap=True)
-    if len(table) > SHOWN_ROWS:
-        console.print(f"… and {len(table) - SHOWN_ROWS} more rows; --csv FILE or --json FILE keeps them all.")
+    if len(rows) > SHOWN_ROWS:
+        console.print(f"… and {len(rows) - SHOWN_ROWS} more rows; --csv FILE or --json FILE keeps them all.")
 
 
 _TITLES = {
@@ -176,7 +184,7 @@ def _print_unbroken(view: Table, console: Console) -> None:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or value == "" or value != value or str(value) == "<NA>"  # noqa: PLR0124 - NaN is not itself
+    return value == "" or is_missing(value)
 
 
 def _cell(value: object, digits: int) -> str:

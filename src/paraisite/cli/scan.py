@@ -10,7 +10,6 @@ from rich.console import Console
 
 from paraisite.cli.data import LimitOption
 from paraisite.cli.output import SOME_FAILED, say
-from paraisite.cli.progress import scan_progress
 from paraisite.models.names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ def scan(
     ] = None,
 ) -> int:
     """Predict κ of every structure of SOURCE: one row each in Parquet parts that a killed scan keeps."""
+    from paraisite.cli.progress import scan_progress
     from paraisite.fetch.policy import parse_limits
     from paraisite.screening.scan import ScanOptions
     from paraisite.screening.scan import scan as run

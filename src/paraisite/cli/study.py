@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from paraisite.cli.output import SOME_FAILED, say
 
@@ -56,6 +55,8 @@ def report(
 @contextmanager
 def _study_progress(console: Console) -> Iterator[Callable[[StudyProgress], None]]:
     """Show the jobs that are done, and those at work with their epochs."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("jobs"),
         BarColumn(bar_width=24),

@@ -8,21 +8,21 @@ from collections.abc import Collection
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
 from paraisite.models.names import DEFAULT_MODEL
-from paraisite.models.network.megnet import MEGNetSettings
-from paraisite.models.network.packing import pack, unpack
-from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.threads import torch_settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from paraisite.models.network.paraisite import ParAIsite
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
@@ -47,6 +47,10 @@ def save_model(
         packed: Keep the weights in 16 to 24 bits instead of 32; see `paraisite.models.network.packing`.
         sixteen_bits: Names of packed weights that are kept in 16 bits.
     """
+    from safetensors.torch import save_file  # noqa: PLC0415 - PyTorch takes seconds, and the default model needs it not
+
+    from paraisite.models.network.packing import pack  # noqa: PLC0415
+
     folder = Path(folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if packed:
@@ -136,6 +140,10 @@ def load_model(name: str | Path = "FEAFTG15", device: torch.device | str = "cpu"
     Raises:
         ModelFileError: The folder is missing or damaged, or holds another model.
     """
+    from safetensors.torch import load_file  # noqa: PLC0415 - as above
+
+    from paraisite.models.network.packing import unpack  # noqa: PLC0415
+
     folder = find_model(name)
     card = read_card(folder)
     if "kind" in card:
@@ -168,6 +176,9 @@ def graph_settings(folder: str | Path) -> GraphSettings:
 
 def _empty_model(card: dict[str, Any], folder: Path) -> ParAIsite:
     """An ensemble of the card's architecture, its parameters not yet filled."""
+    from paraisite.models.network.megnet import MEGNetSettings  # noqa: PLC0415
+    from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings  # noqa: PLC0415
+
     try:
         content = dict(card["architecture"])
         settings = ParAIsiteSettings(

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from paraisite.features.descriptors import describe_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.models.files import graph_settings, load_model, read_card
 from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.names import MULTI_FIDELITY
-from paraisite.models.network.batch import GraphBatch
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared
 from paraisite.threads import require_device, torch_settings
 from paraisite.uncertainty.files import load_uncertainty
@@ -74,7 +72,7 @@ class NetworkBackend:
         self.settings = graph_settings(folder)
         self.model = load_model(folder, device)
         self.n_members = self.model.settings.n_members
-        self.uncertainty = load_uncertainty(folder, device)
+        self.uncertainty = load_uncertainty(folder)
         self._device = device
         self._threads = threads
         self._max_edges = CPU_EDGES if device == "cpu" else GPU_EDGES
@@ -83,6 +81,10 @@ class NetworkBackend:
         """See `Backend.outputs`."""
         if len(chunk.store) == 0:
             return np.zeros((self.n_members, 0)), Judgement.unknown(0)
+        import torch  # noqa: PLC0415 - the default model goes without
+
+        from paraisite.models.network.batch import GraphBatch  # noqa: PLC0415
+
         with torch_settings(self._threads or _threads_for(chunk)), torch.inference_mode():
             features, parts = [], []
             for indices in chunk.store.batches(CHUNK_CRYSTALS, self._max_edges):
@@ -93,7 +95,7 @@ class NetworkBackend:
             if self.uncertainty is None:
                 return kappa, Judgement.unknown(len(chunk.store))
             formulas = [chunk.rows.formula[row] for row in chunk.predicted]
-            return kappa, self.uncertainty.judge(kappa, torch.cat(features, dim=1), chunk.store, formulas)
+            return kappa, self.uncertainty.judge(kappa, torch.cat(features, dim=1).cpu().numpy(), chunk.store, formulas)
 
 
 class MultiFidelityBackend:
@@ -119,9 +121,7 @@ class MultiFidelityBackend:
             said = Judgement.unknown(n)
         else:
             formulas = [chunk.rows.formula[row] for row in chunk.predicted]
-            with torch_settings(1):
-                features = torch.as_tensor(descriptors, dtype=torch.float32).unsqueeze(0)
-                said = self.uncertainty.judge(kappa, features, chunk.store, formulas)
+            said = self.uncertainty.judge(kappa, descriptors.astype(np.float32)[None], chunk.store, formulas)
         return kappa, Judgement(low, high, said.domain, said.domain_distance, said.domain_reason)
 
 

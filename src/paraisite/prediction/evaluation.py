@@ -66,7 +66,7 @@ def evaluate(
     rows = {"kappa": error_metrics(known, good["kappa"].to_numpy())}
     if members:
         each = [error_metrics(known, good[name].to_numpy()) for name in member_columns(predictor.n_members)]
-        rows["members"] = pd.DataFrame(each).mean().to_dict()
+        rows["members"] = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
     return Evaluation(pd.DataFrame.from_dict(rows, orient="index"), table, data, _seen(data, model))
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from paraisite.errors import DataError, StructureError
 from paraisite.models.files import find_model
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.backends import load_backend
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
-from paraisite.prediction.table import columns, make_table
+from paraisite.prediction.table import columns, make_columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure
@@ -24,6 +23,7 @@ from paraisite.structures.readers import iter_crystals, structure_files
 from paraisite.uncertainty.judgement import Judgement
 
 if TYPE_CHECKING:
+    import pandas as pd
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
@@ -116,6 +116,13 @@ class Predictor:
         for chunk in self._prepared(_expand(paths), processes):
             yield self.predict_prepared(chunk)
 
+    def stream_columns(
+        self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """As `stream_files`, each table as its columns by name, without pandas."""
+        for chunk in self._prepared(_expand(paths), processes):
+            yield make_columns(chunk.rows, chunk.predicted, *self.outputs(chunk), members=self.members)
+
     def predict_files(self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
         return self._join(list(self.stream_files(paths, processes=processes)))
@@ -133,6 +140,8 @@ class Predictor:
             yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        import pandas as pd  # noqa: PLC0415 - half a second, for which the command line has no use
+
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=self.columns)
 
 

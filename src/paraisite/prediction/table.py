@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-import pandas as pd
 
 from paraisite.metrics import MIN_KAPPA_W_PER_MK
 from paraisite.prediction.prepare import Rows
 from paraisite.uncertainty.judgement import Judgement
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ESTIMATE_COLUMNS = ("kappa", "kappa_low", "kappa_high")
 """The estimate and the ends of its calibrated 90 % interval, in W/(m K)."""
@@ -59,10 +63,10 @@ def kappa_columns(kappa: np.ndarray, judgement: Judgement, *, members: bool = Fa
     return estimate | spread | dict(zip(member_columns(len(each)), each, strict=True))
 
 
-def make_table(
+def make_columns(
     rows: Rows, predicted: np.ndarray, kappa: np.ndarray, judgement: Judgement, *, members: bool = False
-) -> pd.DataFrame:
-    """Join rows and predictions.
+) -> dict[str, Any]:
+    """Join rows and predictions, without pandas.
 
     Args:
         rows: One row a structure.
@@ -72,16 +76,26 @@ def make_table(
         members: Whether to add the columns of `spread_columns`.
 
     Returns:
-        The columns of `columns`; κ is NaN where there is no prediction. The numbers are those of `kappa_columns`, the domain
-        that of `paraisite.uncertainty.judgement.Judgement`.
+        The columns of `columns`, each a list or array [n_rows]; κ is NaN where there is no prediction. The numbers are those
+        of `kappa_columns`, the domain that of `paraisite.uncertainty.judgement.Judgement`.
     """
-    numbers = kappa_columns(kappa, judgement, members=members)
-    full = np.full((len(rows.status), len(numbers)), np.nan)
-    full[predicted] = np.stack(list(numbers.values()), axis=1)
-    texts = np.full((len(rows.status), 2), "", dtype=object)
-    texts[predicted] = np.array([judgement.domain, judgement.domain_reason], dtype=object).T
-    table = pd.DataFrame({"material_id": rows.material_id, "formula": rows.formula, "n_atoms": rows.n_atoms})
-    table[list(numbers)] = full
-    table[["domain", "domain_reason"]] = texts
-    table["status"], table["error"], table["source"] = rows.status, rows.error, rows.source
-    return table[columns(len(kappa) if members else None)]
+    n_rows = len(rows.status)
+    content: dict[str, Any] = {"material_id": rows.material_id, "formula": rows.formula, "n_atoms": rows.n_atoms}
+    for name, values in kappa_columns(kappa, judgement, members=members).items():
+        content[name] = np.full(n_rows, np.nan)
+        content[name][predicted] = values
+    for name, words in (("domain", judgement.domain), ("domain_reason", judgement.domain_reason)):
+        content[name] = [""] * n_rows
+        for row, word in zip(predicted, words, strict=True):
+            content[name][row] = word
+    content |= {"status": rows.status, "error": rows.error, "source": rows.source}
+    return {name: content[name] for name in columns(len(kappa) if members else None)}
+
+
+def make_table(
+    rows: Rows, predicted: np.ndarray, kappa: np.ndarray, judgement: Judgement, *, members: bool = False
+) -> pd.DataFrame:
+    """As `make_columns`, as a DataFrame."""
+    import pandas as pd  # noqa: PLC0415 - half a second, for which the command line has no use
+
+    return pd.DataFrame(make_columns(rows, predicted, kappa, judgement, members=members))

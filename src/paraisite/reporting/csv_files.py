@@ -1,12 +1,19 @@
-"""Tables as CSV that a spreadsheet can open without running what an identifier holds."""
+"""Tables as CSV that a spreadsheet can open without running what an identifier holds, and as JSON; without pandas."""
 
 from __future__ import annotations
 
+import csv
+import json
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
+
+    Columns: TypeAlias = pd.DataFrame | Mapping[str, Sequence[Any]]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters by which a spreadsheet takes a text for a formula to run (https://owasp.org/www-community/attacks/CSV_Injection)."""
@@ -22,7 +29,7 @@ def open_table(path: Path) -> TextIO:
     return path.open("w", encoding="utf-8", errors=UNENCODABLE, newline="")
 
 
-def write_csv(table: pd.DataFrame, handle: TextIO, *, header: bool) -> None:
+def write_csv(table: Columns, handle: TextIO, *, header: bool) -> None:
     """Append the rows of a table to a CSV file.
 
     A text that begins with one of `FORMULA_STARTS` gets an apostrophe before it, as spreadsheets mark plain text:
@@ -30,15 +37,45 @@ def write_csv(table: pd.DataFrame, handle: TextIO, *, header: bool) -> None:
     unchanged.
 
     Args:
-        table: The rows.
+        table: The rows: a DataFrame, or columns by name.
         handle: Open text file, with the newlines left alone.
         header: Whether to write the names of the columns first.
     """
-    import pandas as pd  # noqa: PLC0415 - most commands write no table
+    columns = plain_columns(table)
+    writer = csv.writer(handle, lineterminator="\n")
+    if header:
+        writer.writerow(map(_cell, columns))
+    writer.writerows(map(_cell, row) for row in zip(*columns.values(), strict=True))
 
-    texts = {name: table[name].map(_plain) for name in table if not pd.api.types.is_numeric_dtype(table[name])}
-    table.assign(**texts).rename(columns=_plain).to_csv(handle, index=False, header=header, lineterminator="\n")
+
+def write_json_rows(table: Columns, handle: TextIO, *, first: bool) -> None:
+    """Append the rows of a table to an array of JSON objects that is still open; what is missing is null."""
+    columns = plain_columns(table)
+    for row in zip(*columns.values(), strict=True):
+        record = {name: None if is_missing(value) else value for name, value in zip(columns, row, strict=True)}
+        handle.write(("[\n" if first else ",\n") + json.dumps(record, ensure_ascii=False, default=_json_value))
+        first = False
 
 
-def _plain(value: Any) -> Any:
+def plain_columns(table: Columns) -> dict[str, list[Any]]:
+    """The columns of a table as lists of Python's own values."""
+    names = list(table.keys())
+    values = [column.tolist() if hasattr(column := table[name], "tolist") else list(column) for name in names]
+    return {str(name): column for name, column in zip(names, values, strict=True)}
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is None, NaN, infinite, or pandas' own mark of nothing."""
+    if isinstance(value, float):
+        return not isfinite(value)
+    return value is None or str(value) in {"<NA>", "NaT"}
+
+
+def _cell(value: object) -> object:
+    if is_missing(value):
+        return ""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def _json_value(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
