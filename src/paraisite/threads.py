@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,17 +28,24 @@ def without_torch(module: str) -> ModuleType:
 
 
 def require_device(device: str) -> None:
-    """Refuse a CUDA device where there is none.
+    """Refuse a device that is not there.
 
     Raises:
-        ParaisiteError: `cuda` is asked for, and PyTorch finds no such device.
+        ParaisiteError: The word names no device, or PyTorch does not find it.
     """
     if device == "cpu":
         return
-    import torch  # noqa: PLC0415 - seconds, and the default model needs it not
+    if not re.fullmatch(r"cuda(:[0-9]{1,3})?", device):
+        raise ParaisiteError(f"There is no device {device!r}; take cpu, cuda, or cuda:1 for the second GPU.")
+    import torch  # noqa: PLC0415 - seconds, and the default model goes without
 
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if n_devices == 0:
         raise ParaisiteError("PyTorch finds no CUDA device on this machine; use the device cpu.")
+    if int(device.partition(":")[2] or 0) >= n_devices:
+        raise ParaisiteError(
+            f"There is no device {device}: this machine has {n_devices}, cuda:0 to cuda:{n_devices - 1}."
+        )
 
 
 @contextmanager
