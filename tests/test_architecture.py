@@ -17,7 +17,7 @@ from paraisite.structures import to_pymatgen
 
 PACKAGE = Path(paraisite.__file__).parent
 LAYERS = [
-    {"version", "errors", "elements", "atomic", "threads", "metrics", "processes"},
+    {"version", "errors", "elements", "atomic", "threads", "metrics", "processes", "html_tables"},
     {"structures"},
     {"graphs", "datasets"},
     {"features"},

@@ -12,19 +12,23 @@ from types import ModuleType
 from paraisite.errors import ParaisiteError
 
 
-def without_torch(module: str) -> ModuleType:
-    """Import a module that takes PyTorch along where it is installed, which costs seconds, without it.
+def import_without(module: str, *optional: str) -> ModuleType:
+    """Import a module without some that it takes along where they are installed, such as PyTorch, which costs seconds.
 
     Args:
-        module: Name of a module that also works where PyTorch is not installed.
+        module: Name of a module that also works where the optional ones are not installed.
+        optional: Their names; those that are loaded already stay what they are.
     """
-    if "torch" in sys.modules or module in sys.modules:
-        return import_module(module)
-    sys.modules["torch"] = None  # type: ignore[assignment] - what Python takes for a module that cannot be imported
+    if module in sys.modules:
+        return sys.modules[module]
+    hidden = [name for name in optional if name not in sys.modules]
+    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type] - None is what Python takes for one that is not installed
     try:
         return import_module(module)
     finally:
-        del sys.modules["torch"]
+        # What was imported so is ours alone: whoever imports the module later gets it whole.
+        for name in [*hidden, *(name for name in sys.modules if name.partition(".")[0] == module)]:
+            del sys.modules[name]
 
 
 def require_device(device: str) -> None:

@@ -143,7 +143,9 @@ def test_large_sets_are_kept_as_centres(
     assert found.centres.shape == (2, 20, 16)
     distance = found.distances(features)
     for member in range(2):
-        assert float(np.quantile(distance[member, SPLITS.train[member]], 0.5, method="lower")) == pytest.approx(1, rel=1e-3)
+        assert float(np.quantile(distance[member, SPLITS.train[member]], 0.5, method="lower")) == pytest.approx(
+            1, rel=1e-3
+        )
     again = fit_domain(
         "togo15", features, element_presence(store), FORMULAS, known=SPLITS.train, held_out=SPLITS.validation
     )

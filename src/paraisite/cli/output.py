@@ -180,11 +180,19 @@ def _width(view: Table) -> int:
 
 def _print_unbroken(view: Table, console: Console) -> None:
     """Print a table at its own width: a cell that is too long runs over the end of the line, and can be copied whole."""
-    console.print(view, width=max(_width(view), 1), crop=False, no_wrap=True, overflow="ignore", soft_wrap=True)
+    width = console.width
+    console.width = max(width, _width(view))
+    try:
+        with console.capture() as captured:
+            console.print(view, crop=False)
+    finally:
+        console.width = width
+    # Without the blanks that fill the last column, which a narrow terminal would show as empty lines.
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _is_missing(value: object) -> bool:
-    return value == "" or is_missing(value)
+    return is_missing(value) or value == ""
 
 
 def _cell(value: object, digits: int) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 from paraisite.errors import StructureError
 from paraisite.graphs.settings import GraphSettings
 from paraisite.structures.crystal import Crystal
-from paraisite.threads import without_torch
+from paraisite.threads import import_without
 
-NeighborList: Any = without_torch("vesin").NeighborList
+NeighborList: Any = import_without("vesin", "torch", "ase").NeighborList
 CUTOFF_MARGIN_ANGSTROM = 1e-8
 """A pair at the cutoff to rounding is inside, as in pymatgen, however the crystal is turned."""
 MIN_DISTANCE_ANGSTROM = 0.4

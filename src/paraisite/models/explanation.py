@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from paraisite.features.vocabulary import GROUPS
+from paraisite.html_tables import html_table
 
 N_SHOWN = 8
 """Descriptors that are shown singly to a reader; the rest is one sum."""
@@ -108,6 +109,17 @@ class Explanation:
             if self.attributions
         }
         return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the parts of the prediction and its nearest training crystals."""
+        parts = [
+            ("κ", f"{self.kappa:.3g}"), ("90 % interval", f"{self.interval_low:.3g} to {self.interval_high:.3g}"),
+            ("AGL, expected", f"{self.agl_kappa:.3g}"), ("fall-back", f"{self.fall_back_kappa:.3g}"),
+            ("median", f"{self.median_kappa:.3g}"),
+            *((f"near: {one.formula} {one.material_id} ({one.source})", f"{one.kappa:.3g}") for one in self.neighbours),
+            *((one.text, f"× {10**one.log10_kappa:.2f}") for one in self.attributions[:N_SHOWN]),
+        ]  # fmt: skip
+        return html_table(("", "W/(m K)"), parts, f"Why {self.formula} {self.material_id}")
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values, the sums of the groups among them."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from paraisite.datasets.catalogue import DataSet, load_data_set
+from paraisite.html_tables import html_table
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
@@ -32,6 +33,14 @@ class Evaluation:
     table: pd.DataFrame
     data: DataSet
     seen_in_training: bool
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the errors."""
+        names = [str(name) for name in self.errors.columns]
+        values = zip(self.errors.index, self.errors.to_numpy(), strict=True)
+        rows = [(label, *(f"{value:.3g}" for value in row)) for label, row in values]
+        seen = "; the model was trained on these crystals" if self.seen_in_training else ""
+        return html_table(("", *names), rows, f"Errors on {self.data!r}{seen}")
 
 
 def evaluate(

@@ -34,7 +34,7 @@ def write_csv(table: Columns, handle: TextIO, *, header: bool) -> None:
 
     A text that begins with one of `FORMULA_STARTS` gets an apostrophe before it, as spreadsheets mark plain text:
     identifiers, file names and messages come from files of strangers. Numbers stay numbers, and JSON holds every text
-    unchanged.
+    unchanged. Control characters are written as escapes, so that `cat` shows them.
 
     Args:
         table: The rows: a DataFrame, or columns by name.
@@ -59,9 +59,7 @@ def write_json_rows(table: Columns, handle: TextIO, *, first: bool) -> None:
 
 def plain_columns(table: Columns) -> dict[str, list[Any]]:
     """The columns of a table as lists of Python's own values."""
-    names = list(table.keys())
-    values = [column.tolist() if hasattr(column := table[name], "tolist") else list(column) for name in names]
-    return {str(name): column for name, column in zip(names, values, strict=True)}
+    return {str(name): column.tolist() if hasattr(column, "tolist") else list(column) for name, column in table.items()}
 
 
 def is_missing(value: object) -> bool:
@@ -72,9 +70,20 @@ def is_missing(value: object) -> bool:
 
 
 def _cell(value: object) -> object:
+    """A cell: nothing for what is missing, and text that neither a terminal nor a spreadsheet acts upon."""
     if is_missing(value):
         return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    if not value.isprintable():
+        value = "".join(
+            char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in value
+        )
+    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
 
 
 def _json_value(value: Any) -> Any:

@@ -40,6 +40,10 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "paraisite",
 }
 LABELLED_WORST = 5
+EPOCHS_TITLE = (
+    "Validation error on Togo15 by epoch: mean of the runs, band: the middle half of them\n"
+    "(a lowest point is optimistic: an epoch chosen on these crystals)"
+)
 
 
 def family_colour(name: str) -> str:
@@ -139,9 +143,7 @@ def epochs_plot(curves: Mapping[str, pd.DataFrame], path: str | Path, recorded: 
             else:
                 draw_epochs(axes, recorded[name], family_colour(name), f"{STEP_LABELS[name]}, recorded", style="--")
         axes.set_ylim(0, 1.6)
-        axes.set_title(
-            "Validation error on Togo15 by epoch: mean of the runs, band: the middle half of them", fontsize=9
-        )
+        axes.set_title(EPOCHS_TITLE, fontsize=9)
         axes.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
         figure.savefig(path)
     joined = {**recorded, **parts}

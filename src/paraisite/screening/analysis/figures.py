@@ -23,6 +23,8 @@ MOST_FEATURES = 16
 BINS_A_DECADE = 20
 RELATIVE_SPREADS = (0.1, 1.0)
 LABEL_CHARACTERS = 18
+TITLE_CHARACTERS_PER_INCH = 15
+"""Of a text of 8 points, with a margin."""
 
 
 def draw_correlation_map(matrix: pd.DataFrame, n_quantities: int, folder: Path) -> None:
@@ -81,7 +83,7 @@ def draw_variance(variances: pd.DataFrame, scans: pd.DataFrame, folder: Path) ->
         if (variances["percentile_95"] > 0).any():  # not so where all members agree
             axes.set_yscale("log")
             plain_numbers(axes, "y")
-        axes.set_title("box: quartiles, whiskers: 5–95 % of the crystals", fontsize=8)
+        _set_title(figure, "box: quartiles, whiskers: 5–95 % of the crystals")
 
 
 def draw_members(members: pd.DataFrame, scans: pd.DataFrame, folder: Path) -> None:
@@ -105,7 +107,7 @@ def draw_members(members: pd.DataFrame, scans: pd.DataFrame, folder: Path) -> No
             axes.set_xlabel("member")
             axes.set_title(_wrapped(step, 26), fontsize=9)
         panels[0].set_ylabel("κ at 300 K (W/(m K))")
-        figure.suptitle("box: quartiles, whiskers: 5–95 % of the crystals, triangles: lowest and highest", fontsize=8)
+        _set_title(figure, "box: quartiles, whiskers: 5–95 % of the crystals, triangles: lowest and highest")
 
 
 def draw_spread(crystals: Crystals, folder: Path) -> None:
@@ -127,7 +129,7 @@ def draw_spread(crystals: Crystals, folder: Path) -> None:
             axes.set_xlabel("κ at 300 K (W/(m K))")
             axes.set_title(_wrapped(label, 26), fontsize=9)
         panels[0].set_ylabel("standard deviation over the members")
-        figure.suptitle("darker: more crystals; full line: as large as κ, dotted: a tenth of it", fontsize=8)
+        _set_title(figure, "darker: more crystals; full line: as large as κ, dotted: a tenth of it")
 
 
 def draw_agreement(crystals: Crystals, column: str, folder: Path) -> str:
@@ -197,6 +199,12 @@ def _panels(figure: Figure, n_panels: int) -> list[Axes]:
 
 def _colour(model: str) -> str:
     return family_colour(Path(model).name)
+
+
+def _set_title(figure: Figure, text: str) -> None:
+    """Write a title in lines that the figure holds."""
+    characters = int(figure.get_size_inches()[0] * TITLE_CHARACTERS_PER_INCH)
+    figure.suptitle(fill(text, max(characters, LABEL_CHARACTERS)), fontsize=8)
 
 
 def _wrapped(label: str, characters: int = LABEL_CHARACTERS) -> str:
