@@ -22,7 +22,8 @@ def import_without(module: str, *optional: str) -> ModuleType:
     if module in sys.modules:
         return sys.modules[module]
     hidden = [name for name in optional if name not in sys.modules]
-    sys.modules |= dict.fromkeys(hidden)  # type: ignore[arg-type] - None is what Python takes for one that is not installed
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment] - what Python takes for one that is not installed
     try:
         return import_module(module)
     finally:

@@ -221,4 +221,4 @@ def _level(share: float) -> int:
 
 def _finite(values: np.ndarray) -> np.ndarray:
     """A diverged member's values as zeros."""
-    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))

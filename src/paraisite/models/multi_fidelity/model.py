@@ -248,7 +248,7 @@ def cautious_shift(log10_std: np.ndarray, caution: float) -> np.ndarray:
 def _erf(values: np.ndarray) -> np.ndarray:
     """The error function: scipy's for many values; Python's for those of one crystal, as scipy starts slowly."""
     if values.size <= FEW_VALUES:
-        return np.vectorize(erf, otypes=[np.float64])(values)
+        return np.asarray(np.vectorize(erf, otypes=[np.float64])(values))
     return np.asarray(import_module("scipy.special").erf(values))
 
 
