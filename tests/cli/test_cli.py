@@ -154,7 +154,7 @@ def test_finetune_then_predict_and_evaluate(start: str, tmp_path: Path, capsys: 
     frames[3].info["my_kappa"] = -1.0
     write(tmp_path / "mine.extxyz", frames)
     data, run = str(tmp_path / "mine.extxyz"), str(tmp_path / "run")
-    assert main(["finetune", data, "-o", run, "-m", start, "--epochs", "2", "--kappa-column", "my_kappa"]) == 0
+    assert main(["finetune", data, "-o", run, "-m", start, "--epochs", "2", "--kappa-column", "my_kappa"]) == 3
     output = capsys.readouterr()
     assert "held_out" in output.out or "held out" in output.out
     assert "κ must be a number above 0" in output.err
@@ -173,11 +173,11 @@ def test_finetune_from_a_table_of_files(tmp_path: Path) -> None:
     rows.append("missing.cif,3.0,mine")
     (tmp_path / "mine.csv").write_text("\n".join(rows), encoding="utf-8")
     start = ["finetune", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "run")]
-    assert main([*start, "-m", "FEAF", "--epochs", "1"]) == 0
+    assert main([*start, "-m", "FEAF", "--epochs", "1"]) == 3
     splits = json.loads((tmp_path / "run" / "finetune" / "splits.json").read_text(encoding="utf-8"))
     assert splits["n_crystals"] == 12
     assert "missing.cif" in splits["left_out"][0]["message"]
-    assert main(start) == 0
+    assert main(start) == 3
     errors = json.loads((tmp_path / "run" / "errors.json").read_text(encoding="utf-8"))
     assert errors["n_crystals"] == 12
     assert "missing.cif" in errors["left_out"][0]["message"]

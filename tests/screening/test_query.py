@@ -22,7 +22,7 @@ def scan(tmp_path: Path) -> Path:
         make_row("broken", "", None),
         make_row("oxide", "BaSb2O6", [1.0, 1.0, 7.0], n_atoms=9),
         make_row("small", "NaCl", [8.0, 9.0, 10.0], graph_hash="a"),
-        make_row("other", "KCl", [8.0, 9.0, 10.5], graph_hash="a"),
+        make_row("other", "KCl", [8.0, 9.5, 10.5], graph_hash="a"),
         make_row("boron", "B", [500.0, 600.0, 700.0]),
         make_row("again", "NaCl", [8.0, 9.0, 10.0], graph_hash="a", n_atoms=4),
     ]

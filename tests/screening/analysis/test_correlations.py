@@ -122,7 +122,7 @@ def test_identifiers_that_are_not_unique_are_matched_by_source(tmp_path: Path) -
     with join_scans(outs, LABELS) as crystals:
         assert crystals.n_crystals == 5
         expected = rows_of(outs[1]).set_index("source")["kappa"]
-        found = crystals.connection.execute('SELECT source, "step 2 mean" FROM crystals').fetchall()
+        found = crystals.connection.execute('SELECT source, "step 2 kappa" FROM crystals').fetchall()
     assert dict(found) == pytest.approx(expected.to_dict())
     twice = write_scan(tmp_path / "twice", [make_row("a", "NaCl", [1.0, 2.0, 3.0])] * 2)
     with pytest.raises(DataError, match="scan each crystal once"), join_scans([twice]):
