@@ -23,7 +23,8 @@ def import_without(module: str, *optional: str) -> ModuleType:
         return sys.modules[module]
     hidden = [name for name in optional if name not in sys.modules]
     for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment] - what Python takes for one that is not installed
+        # None is what Python takes for a module that is not installed.
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         return import_module(module)
     finally:
