@@ -139,3 +139,11 @@ def test_any_word_for_a_device_is_one_sentence(cif: bytes, tmp_path: Path, devic
     (line,) = result.stderr.decode().splitlines()
     assert line.startswith("Error: ")
     assert "device" in line
+
+
+@pytest.mark.parametrize("words", [["scan", "."], ["finetune", "mine.csv"], ["train", "RWTG15"]])
+def test_a_wrong_device_leaves_no_folder_behind(tmp_path: Path, words: list[str]) -> None:
+    result = run(*words, "-o", "out", "--device", "gpu", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "There is no device 'gpu'" in result.stderr.decode()
+    assert not (tmp_path / "out").exists()

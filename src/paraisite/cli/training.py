@@ -78,11 +78,13 @@ def finetune(
     import pandas as pd
 
     from paraisite.cli.progress import training_progress
+    from paraisite.threads import require_device
     from paraisite.training.finetune import STAGE_NAME, finetune_recipe, is_multi_fidelity
     from paraisite.training.multi_fidelity.refit import refit
     from paraisite.training.network.run import RunOptions
     from paraisite.training.network.run import train as run
 
+    require_device(device)
     console = Console()
     if is_multi_fidelity(model):
         refit(data, output, model=model, kappa_column=kappa_column)

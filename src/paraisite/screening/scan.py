@@ -35,6 +35,7 @@ from paraisite.screening.ray_engine import scan_with_ray
 from paraisite.screening.remote import find_source
 from paraisite.screening.scanner import PieceResult, ScannerSettings
 from paraisite.screening.sources import Meter, Source, Work
+from paraisite.threads import require_device
 
 PIECE_SIZE = 1024
 PREDICTED = {OK, BONDLESS}
@@ -122,6 +123,7 @@ def scan(
     """
     out = Path(out)
     folder = find_model(options.model)
+    require_device(options.device)
     refuse_second(out, resume=options.resume)
     with _stops_told(out):
         return _scan(source, out, folder, options)

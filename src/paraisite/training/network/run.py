@@ -102,9 +102,9 @@ def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()
         RunError: The folder holds a run of another recipe.
         ParaisiteError: Data or weights are missing or unusable.
     """
+    require_device(options.device)
     folder = Path(folder)
     _prepare_folder(recipe, folder)
-    require_device(options.device)
     torch.backends.cuda.matmul.allow_tf32 = options.tf32
     torch.backends.cudnn.allow_tf32 = options.tf32
     with torch_settings(recipe.threads):
