@@ -30,6 +30,7 @@ class ScannerSettings:
         device: `cpu` or `cuda`.
         symmetry: Whether to look for space groups.
         reading: What readers let pass.
+        members: Whether to give each member's κ, their mean and standard deviation too.
     """
 
     out: Path
@@ -37,6 +38,7 @@ class ScannerSettings:
     device: str = "cpu"
     symmetry: bool = False
     reading: ReadOptions = STRICT
+    members: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Scanner:
         """Load the model."""
         self.settings = settings
         self.predictor = Predictor(settings.model, device=settings.device, threads=1)
-        self.schema = schema(self.predictor.n_members)
+        self.schema = schema(self.predictor.n_members if settings.members else None)
 
     def write_part(self, index: int, piece: Piece) -> PieceResult:
         """Scan a piece and write its part, whole or not at all.
@@ -84,4 +86,4 @@ class Scanner:
             prepared = prepare(chunk, self.predictor.needs)
             described = describe(chunk, symmetry=self.settings.symmetry)
             said = self.predictor.outputs(prepared)
-            yield make_rows(prepared, described, said.kappa, said.judgement)
+            yield make_rows(prepared, described, said.kappa, said.judgement, members=self.settings.members)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import hashlib
+import os
 import tarfile
 import zipfile
 import zlib
@@ -169,14 +171,28 @@ def _files_of(name: str) -> list[Path]:
     if path.is_dir():
         return sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path))
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [path.parent / line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        lines = _list_lines(path.read_bytes())
+        return [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
     if path.is_file():
         return [path]
     if glob.has_magic(name):
         # pathlib's own glob takes no absolute pattern.
         return sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
     raise DataError(f"There is no file or folder {name}; check the path.")
+
+
+def _list_lines(content: bytes) -> list[bytes]:
+    """Lines of a list of files in UTF-8 or of bytes as they are, without the mark that Windows' editors begin a file with."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", errors="surrogatepass").encode("utf-8", errors="surrogatepass")
+    return content.removeprefix(codecs.BOM_UTF8).splitlines()
+
+
+def _listed(folder: Path, name: bytes) -> Path:
+    """A file of a list: by the name's own bytes, or by those of a list in latin-1 where that file is there."""
+    path = folder / os.fsdecode(name)
+    latin = folder / name.decode("latin-1")
+    return latin if not path.exists() and latin.exists() else path
 
 
 def _is_data(path: Path, folder: Path) -> bool:
