@@ -1,0 +1,63 @@
+"""Intervals of the multi-fidelity model by source: quantiles, likeness, and coverage where the law is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from paraisite.models.multi_fidelity.likeness import UNLIKE, blend, likeness, membership
+from paraisite.models.multi_fidelity.model import NORMAL_90
+from paraisite.training.multi_fidelity.calibration import HeldOutPredictions, weighted_quantile
+from paraisite.uncertainty.conformal import LEVEL, quantile_rank
+
+
+@pytest.mark.parametrize("n", [9, 10, 19, 20, 99, 100, 345])
+def test_equal_weights_give_the_conformal_rank(n: int) -> None:
+    score = np.random.default_rng(n).permutation(n).astype(float) + 1
+    assert weighted_quantile(score, np.ones(n)) == quantile_rank(n, LEVEL)
+
+
+@pytest.mark.parametrize("n", [0, 1, 8])
+def test_too_few_have_no_quantile(n: int) -> None:
+    weight = np.zeros(20)
+    weight[:n] = 1
+    assert weighted_quantile(np.arange(20.0), weight) is None
+    assert weighted_quantile(np.arange(20.0), np.full(20, n / 20)) is None
+
+
+def test_weights_of_zero_and_one_choose_the_crystals() -> None:
+    generator = np.random.default_rng(0)
+    score, chosen = generator.exponential(size=200), np.arange(200) % 4 == 0
+    assert weighted_quantile(score, chosen.astype(float)) == np.sort(score[chosen])[quantile_rank(50, LEVEL) - 1]  # type: ignore[operator]
+
+
+def test_likeness_is_that_of_the_correlated_crystals() -> None:
+    members = membership(np.array(["a", "b", "b"]), ("a", "b", "c"))
+    correlation = np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    weights = likeness(correlation, members)
+    own = 1 / (1 + UNLIKE)
+    half = 0.5 / (0.5 + UNLIKE)
+    np.testing.assert_allclose(weights, [[own, 0, 0], [0, half, 0], [half / 2, half / 2, 0], [0, 0, 0]])
+    np.testing.assert_allclose(blend(weights, np.array([1.0, 2.0, 5.0]))[[0, 3]], [own + 5 * (1 - own), 5])
+
+
+def test_each_source_gets_its_own_width_and_a_small_one_that_of_all() -> None:
+    """One source's errors are three times what the process says, the other's half: each is covered at the level."""
+    generator = np.random.default_rng(1)
+    factor = np.repeat([3.0, 0.5, 1.0], [400, 400, 4])
+    weights = np.repeat(np.eye(3), [400, 400, 4], axis=0)
+    held_out = HeldOutPredictions(np.zeros(804), np.ones(804), weights, ("wild", "tame", "few"))
+    log10_kappa = factor * generator.normal(size=804)
+    widths = held_out.widths(log10_kappa)
+    assert widths["wild"] == pytest.approx(3 * NORMAL_90, rel=0.15)
+    assert widths["tame"] == pytest.approx(NORMAL_90 / 2, rel=0.15)
+    assert widths["few"] == weighted_quantile(np.abs(log10_kappa), np.ones(804))
+    new = factor[:800] * generator.normal(size=800)
+    covered = np.abs(new) <= NORMAL_90 * held_out.calibrated_std(widths)[:800]
+    for part in (slice(0, 400), slice(400, 800)):
+        assert covered[part].mean() == pytest.approx(LEVEL, abs=0.05)  # three standard errors of 400
+
+
+def test_fewer_crystals_than_the_level_needs_get_their_largest_error() -> None:
+    held_out = HeldOutPredictions(np.zeros(4), np.ones(4), np.ones((4, 1)), ("mine",))
+    assert held_out.widths(np.array([0.1, -0.7, 0.2, 0.3])) == {"mine": 0.7}
