@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
+from paraisite.datasets.levels import Source
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import DESCRIPTORS, describe_crystals
@@ -54,6 +55,7 @@ def surrogate() -> Surrogate:
         ),
         biases=tuple(generator.normal(scale=0.1, size=(2, 1, size[1])).astype(np.float32) for size in sizes),
         target=(0.9, 0.6),
+        source=Source("aflow_agl", "agl", low=True),
     )
 
 
@@ -192,9 +194,9 @@ def test_interval_and_estimate_come_from_all_members(model: MultiFidelity) -> No
     np.testing.assert_allclose(prediction.members, means + cautious_shift(deviations, model.caution), rtol=1e-12)
     np.testing.assert_allclose(prediction.log10_point, np.median(prediction.members, axis=0), rtol=1e-12)
     spread = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
-    lower, upper = prediction.interval()
-    np.testing.assert_allclose((lower + upper) / 2, np.median(means, axis=0), rtol=1e-12)
-    np.testing.assert_allclose(norm.cdf(0, -(upper - lower) / 2, spread), 0.95, rtol=1e-9)
+    bottom, top = prediction.interval()
+    np.testing.assert_allclose((bottom + top) / 2, np.median(means, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(norm.cdf(0, -(top - bottom) / 2, spread), 0.95, rtol=1e-9)
     np.testing.assert_array_equal(prediction.low, low)
 
 

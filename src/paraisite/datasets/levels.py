@@ -25,9 +25,9 @@ NOISE_LOG10 = {
     Level.FIRST_PRINCIPLES: 0.1,
     Level.MEASURED: 0.3,
 }
-"""Median of the prior of the noise in log10 κ, for a data set that does not say its own. Orders of magnitude: first
-principles by different settings differ by a quarter, published measurements of one crystal by a factor of two, and models
-without third-order forces by as much; a fit moves each by its data, as the prior spreads over a factor of two to either side."""
+"""Median of the prior of the noise in log10 κ, for a data set that does not say its own. Rough by choice: a quarter
+between first-principles values of several recipes, a factor of two for measurements and for what AGL or harmonic models say;
+a fit moves each by its own data, as the prior spreads over a factor of two to either side."""
 LOW_LEVELS = frozenset({Level.AGL, Level.HARMONIC, Level.COMPUTED})
 """Levels whose values are not κ itself but an estimate to be corrected: a model learns them by surrogates."""
 

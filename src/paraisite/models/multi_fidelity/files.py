@@ -19,6 +19,7 @@ from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import DESCRIPTOR_GRAPHS, DESCRIPTORS
 from paraisite.models.files import WEIGHTS_NAME, begin_folder, read_card, write_card
 from paraisite.models.multi_fidelity.model import (
+    LOW,
     CorrectionParameters,
     FirstPrinciples,
     Member,
@@ -51,7 +52,8 @@ def save_multi_fidelity(model: MultiFidelity, folder: str | Path, card: dict[str
         "members": [_plain_parameters(member.parameters) for member in model.members],
         "widths": model.widths,
         "caution": model.caution,
-        "low_levels": [{"target": one.target, "source": asdict(one.source)} for one in model.surrogates],
+        "low_levels": [asdict(one.source) for one in model.surrogates],
+        "further_targets": [one.target for one in model.surrogates[1:]],
         "sources": [asdict(source) for source in model.data.sources],
     }
     full_card = {
@@ -121,12 +123,14 @@ def load_multi_fidelity(folder: str | Path) -> MultiFidelity:
 
 def _build(content: dict[str, Any], tensors: dict[str, np.ndarray], data_sets: Sequence[str]) -> MultiFidelity:
     # Models of a single level from before levels were data say of it no more than the name of its data set in the card.
-    earlier = [
-        {"target": content["target"], "source": {"name": data_sets[0] if data_sets else "low", "level": Level.AGL}}
-    ]
-    levels = content.get("low_levels", earlier)
-    surrogates = tuple(_surrogate(level, tensors, _prefix(index)) for index, level in enumerate(levels))
-    low = np.stack([tensors[_low_name(index)] for index in range(len(levels))])
+    earlier = [{"name": data_sets[0] if data_sets else LOW.name, "level": Level.AGL, "low": True}]
+    levels = [Source(**level) for level in content.get("low_levels", earlier)]
+    targets = [content["target"], *content.get("further_targets", [])]
+    surrogates = tuple(
+        _surrogate(source, target, tensors, _prefix(index))
+        for index, (source, target) in enumerate(zip(levels, targets, strict=True))
+    )
+    low = np.stack([tensors[_low_name(index)] for index in range(len(surrogates))])
     texts = {name: np.array(content["texts"][name], dtype=str) for name in _DATA_TEXTS}
     if "sources" in content:
         sources = tuple(Source(**source) for source in content["sources"])
@@ -145,16 +149,16 @@ def _build(content: dict[str, Any], tensors: dict[str, np.ndarray], data_sets: S
     )
 
 
-def _surrogate(level: dict[str, Any], tensors: dict[str, np.ndarray], prefix: str) -> Surrogate:
+def _surrogate(source: Source, target: Sequence[float], tensors: dict[str, np.ndarray], prefix: str) -> Surrogate:
     layers = range(sum(name.startswith(f"{prefix}.") and name.endswith(".weight") for name in tensors))
-    target_mean, target_std = level["target"]
+    target_mean, target_std = target
     return Surrogate(
         tensors[f"{prefix}.offset"],
         tensors[f"{prefix}.scale"],
         tuple(tensors[f"{prefix}.{index}.weight"].astype(np.float32) for index in layers),
         tuple(tensors[f"{prefix}.{index}.bias"] for index in layers),
         (float(target_mean), float(target_std)),
-        Source(**{"low": True, **level["source"]}),
+        source,
     )
 
 
