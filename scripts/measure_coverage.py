@@ -55,16 +55,16 @@ def measure(draws: int) -> Iterator[pd.DataFrame]:
         for number in range(N_FOLDS):
             model, _ = fit_multi_fidelity(surrogates, crystals.take(fold != number))
             tested = crystals.take(fold == number)
-            yield test(model, tested, NEW_COMPOSITIONS)
-            yield test(model, tested, STATED, tested.source)
+            yield judge(model, tested, NEW_COMPOSITIONS)
+            yield judge(model, tested, STATED, tested.source)
     for name in SOURCES:
         known = crystals.take(crystals.source != name)
         model, _ = fit_multi_fidelity(surrogates, known)
         new = (crystals.source == name) & ~np.isin(crystals.composition, known.composition)
-        yield test(model, crystals.take(new), NEW_SOURCE)
+        yield judge(model, crystals.take(new), NEW_SOURCE)
 
 
-def test(
+def judge(
     model: MultiFidelity, crystals: TrainingCrystals, protocol: str, source: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Whether each crystal's κ lies in its interval, and the factor from the lower end to the upper."""
@@ -76,7 +76,7 @@ def test(
 def markdown(table: pd.DataFrame, draws: int) -> str:
     """The table, its rows in the order of the protocols and sources."""
     lines = [
-        f"| tested as | data set | crystals | κ in the 90 % interval | median upper / lower end |\n|---|---|---|---|---|"
+        "| tested as | data set | crystals | κ in the 90 % interval | median upper / lower end |\n|---|---|---|---|---|"
     ]
     for protocol in (NEW_COMPOSITIONS, STATED, NEW_SOURCE):
         for source in (*SOURCES, "all"):

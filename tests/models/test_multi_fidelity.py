@@ -80,8 +80,8 @@ def small_model(**changes: Any) -> MultiFidelity:
     members = tuple(
         Member(replace(PARAMETERS, rho=(0.6 + 0.1 * fold,)), data, data.fold != fold) for fold in range(N_FOLDS)
     )
-    widths = {"first": 1.9, "second": 1.5}
-    return replace(MultiFidelity((surrogate(),), data, members, widths, caution=0.3), **changes)
+    widths, stated = {"first": 1.9, "second": 1.5}, {"first": 1.8, "second": 1.3}
+    return replace(MultiFidelity((surrogate(),), data, members, widths, stated, caution=0.3), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_interval_and_estimate_come_from_all_members(model: MultiFidelity) -> No
     prediction = model.predict(descriptors)
     np.testing.assert_allclose(prediction.members, means + cautious_shift(deviations, model.caution), rtol=1e-12)
     np.testing.assert_allclose(prediction.log10_point, np.median(prediction.members, axis=0), rtol=1e-12)
-    spread = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
+    spread = np.sqrt((deviations**2).mean(axis=0))
     bottom, top = prediction.interval()
     np.testing.assert_allclose((bottom + top) / 2, np.median(means, axis=0), rtol=1e-12)
     np.testing.assert_allclose(norm.cdf(0, -(top - bottom) / 2, spread), 0.95, rtol=1e-9)
@@ -204,11 +204,11 @@ def test_the_interval_of_a_stated_source_has_its_noise_and_width() -> None:
     model, descriptors = small_model(caution=0.0), first_principles().descriptors[:5] + 0.3
     inputs = descriptors[:, :N_CORRECTION] / model.data.scale
     low = model.surrogates[0].predict(descriptors)[None]
-    for name, width in model.widths.items():
+    for name, width in model.stated_widths.items():
         source = np.full(5, name)
         said = model.predict(descriptors, source)
         std = np.array([member.predict(inputs, low, source)[1] for member in model.members])
-        expected = np.sqrt(((std * width / NORMAL_90) ** 2).mean(axis=0) + said.members.var(axis=0))
+        expected = np.sqrt(((std * width / NORMAL_90) ** 2).mean(axis=0))
         np.testing.assert_allclose(said.log10_std, expected, rtol=1e-12)
     with pytest.raises(KeyError, match="third"):
         model.predict(descriptors, np.full(5, "third"))
@@ -216,14 +216,18 @@ def test_the_interval_of_a_stated_source_has_its_noise_and_width() -> None:
 
 def test_noise_and_width_go_over_from_one_source_to_the_other_without_a_step() -> None:
     """Along the way from a crystal of one source to one of the other, and on to where nothing is alike."""
-    data = first_principles()
-    ways = np.linspace(0, 1, 4001)[:, None]
-    path = np.concatenate([
-        data.descriptors[0] + ways * (data.descriptors[1] - data.descriptors[0]),
-        data.descriptors[1] + ways * 40.0,
-    ])  # fmt: skip
-    std = small_model().predict(path).log10_std
-    assert np.abs(np.diff(std)).max() < 0.01 * (std.max() - std.min())
+    data, model = first_principles(), small_model()
+
+    def largest_change(n_steps: int) -> float:
+        ways = np.linspace(0, 1, n_steps + 1)[:, None]
+        to_the_other = data.descriptors[0] + ways * (data.descriptors[1] - data.descriptors[0])
+        far_away = data.descriptors[1] + ways * 40.0
+        std = model.predict(np.concatenate([to_the_other, far_away])).log10_std
+        assert std.max() > 1.5 * std.min()
+        return float(np.abs(np.diff(std)).max())
+
+    # A step would stay as high.
+    assert largest_change(16_000) < 0.3 * largest_change(4_000)
 
 
 def test_without_caution_the_members_tell_their_medians() -> None:
@@ -313,17 +317,17 @@ def test_round_trip_predicts_the_same_bits(model: MultiFidelity, folder: Path) -
     for name in ("material_id", "composition", "source", "descriptors", "low", "log10_kappa", "fold", "scale"):
         np.testing.assert_array_equal(getattr(loaded.data, name), getattr(model.data, name), err_msg=name)
     assert [member.parameters for member in loaded.members] == [member.parameters for member in model.members]
-    assert (loaded.widths, loaded.caution) == (model.widths, model.caution)
+    assert (loaded.widths, loaded.stated_widths, loaded.caution) == (model.widths, model.stated_widths, model.caution)
 
 
 def test_a_model_from_before_sources_were_calibrated_has_one_width(model: MultiFidelity, folder: Path) -> None:
     with safe_open(folder / WEIGHTS_NAME, framework="np") as handle:
         stored = json.loads(handle.metadata()["content"])
         tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    del stored["widths"]
+    del stored["widths"], stored["stated_widths"]
     save_file(tensors, folder / WEIGHTS_NAME, {"content": json.dumps({**stored, "width": 1.7})})
     loaded = load_multi_fidelity(folder)
-    assert loaded.widths == {"first": 1.7, "second": 1.7}
+    assert loaded.widths == loaded.stated_widths == {"first": 1.7, "second": 1.7}
     descriptors = model.data.descriptors + 0.3
     expected = replace(model, widths=loaded.widths).predict(descriptors)
     np.testing.assert_array_equal(loaded.predict(descriptors).log10_std, expected.log10_std)
@@ -428,6 +432,7 @@ def test_parts_that_do_not_fit(folder: Path, tensors: dict[str, np.ndarray | Non
         {"members": [{"amplitude": "much", "length": 6.0, "rho": 0.7, "noise": {"first": 0.1, "second": 0.1}}]},
         {"widths": None},
         {"widths": {"first": 1.0}},
+        {"stated_widths": {"first": 1.0}},
         {"widths": {"first": 1.0, "second": None}},
         {"widths": {"first": 1.0, "second": float("nan")}},
         {"caution": "some"},

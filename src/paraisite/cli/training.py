@@ -74,6 +74,9 @@ def finetune(
     noise: Annotated[
         float | None, typer.Option("--noise", help="Usual error of your log10 κ, such as 0.1; by the level if unset.")
     ] = None,
+    accept_scale: Annotated[
+        bool, typer.Option("--accept-scale", help="Take κ that is on quite another scale than the model's predictions.")
+    ] = False,
     device: DeviceOption = "cpu",
 ) -> None:
     """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
@@ -88,12 +91,15 @@ def finetune(
             kappa_column=kappa_column,
             level=level,
             noise_log10=noise,
+            accept_scale=accept_scale,
             device=device,
             report=report,
         )
         result = run(data, output, options, model=model)
     console = Console()
     show_errors(result.errors, console, result.title)
+    for message in result.warnings:
+        Console(stderr=True, soft_wrap=True).print(f"Warning: {message}", markup=False)
     for message in result.left_out:
         Console(stderr=True, soft_wrap=True).print(f"Left out: {message}", markup=False)
     console.print(f"Model: {result.folder} (predict with --model {output})")

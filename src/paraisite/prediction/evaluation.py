@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from paraisite.datasets.catalogue import DataSet, known_source, load_data_set, parts_of
+from paraisite.datasets.catalogue import DataSet, known_source, load_data_set, parts_of, select
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.predict import Predictor
+from paraisite.training.checks import scale_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Evaluation:
             `median`, `members`; columns as in `paraisite.metrics.error_metrics`.
         table: The predictions, with the reference in the column `kappa`.
         data: The data set, with what was left out of it.
+        warnings: What is doubtful of κ, a sentence each: another scale than the predictions, as other units give it.
         seen_in_training: Whether the model was trained on this data set, so that the errors say nothing about new crystals.
     """
 
@@ -30,6 +32,13 @@ class Evaluation:
     table: pd.DataFrame
     data: DataSet
     seen_in_training: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Why crystals of the data set have no part in the errors, a sentence each."""
+        failed = self.table.loc[self.table["kappa_median"].isna(), "error"]
+        return (*(failure.message for failure in self.data.failures), *failed)
 
 
 def evaluate(
@@ -69,7 +78,9 @@ def evaluate(
         ],
         index=["mean", "median", "members"],
     )
-    return Evaluation(errors, table, data, _seen(data, model))
+    predicted = select(data, good.index.tolist(), ())
+    warnings = scale_warnings(predicted, good["kappa_median"].to_numpy()) if len(good) else []
+    return Evaluation(errors, table, data, _seen(data, model), tuple(warnings))
 
 
 def _seen(data: DataSet, model: str | Path) -> bool:

@@ -51,6 +51,7 @@ def save_multi_fidelity(model: MultiFidelity, folder: str | Path, card: dict[str
         "texts": {name: getattr(model.data, name).tolist() for name in _DATA_TEXTS},
         "members": [_plain_parameters(member.parameters) for member in model.members],
         "widths": model.widths,
+        "stated_widths": model.stated_widths,
         "caution": model.caution,
         "low_levels": [asdict(one.source) for one in model.surrogates],
         "further_targets": [one.target for one in model.surrogates[1:]],
@@ -143,10 +144,11 @@ def _build(content: dict[str, Any], tensors: dict[str, np.ndarray], data_sets: S
     )
     names = members[0].names
     # Models from before intervals were calibrated by source have one width for all.
-    widths = content["widths"] if "widths" in content else dict.fromkeys(names, content["width"])
-    return MultiFidelity(
-        surrogates, data, members, {name: float(widths[name]) for name in names}, float(content["caution"])
+    widths, stated = (
+        {name: float(content[key][name] if key in content else content["width"]) for name in names}
+        for key in ("widths", "stated_widths")
     )
+    return MultiFidelity(surrogates, data, members, widths, stated, float(content["caution"]))
 
 
 def _surrogate(source: Source, target: Sequence[float], tensors: dict[str, np.ndarray], prefix: str) -> Surrogate:

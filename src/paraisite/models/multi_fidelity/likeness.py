@@ -19,7 +19,7 @@ has a correlation of 0.3."""
 
 def membership(source: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Whether each crystal is of each source, [n] str → [n, n_sources] float64."""
-    return (source[:, None] == np.asarray(names, dtype=str)).astype(np.float64)
+    return np.asarray(source[:, None] == np.asarray(names, dtype=str), dtype=np.float64)
 
 
 def likeness(correlation: np.ndarray, members: np.ndarray) -> np.ndarray:

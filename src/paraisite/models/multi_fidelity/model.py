@@ -176,6 +176,7 @@ class MultiFidelity:
         members: Processes, each without the compositions of its fold.
         widths: Half-width of the 90 % interval in standard deviations, for crystals like those of each source; from the
             crystals that each member held out.
+        stated_widths: The same for κ that is stated to be of each source.
         caution: λ of `cautious_shift`.
     """
 
@@ -183,6 +184,7 @@ class MultiFidelity:
     data: FirstPrinciples
     members: tuple[Member, ...]
     widths: dict[str, float]
+    stated_widths: dict[str, float]
     caution: float
 
     def predict(self, descriptors: np.ndarray, source: np.ndarray | None = None) -> Prediction:
@@ -196,10 +198,12 @@ class MultiFidelity:
         low, inputs = self._inputs(descriptors)
         said = [member.predict(inputs, low, source) for member in self.members]
         means, deviations, weights = map(np.array, zip(*said, strict=True))
-        widths = np.array([self.widths[name] for name in self.members[0].names])
+        found = self.widths if source is None else self.stated_widths
+        widths = np.array([found[name] for name in self.members[0].names])
         deviations *= np.array([blend(one, widths) for one in weights]) / NORMAL_90
         centre = np.median(means, axis=0)
-        deviation = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
+        # How members differ is no further doubt: the errors by which each is calibrated have it in them.
+        deviation = np.sqrt((deviations**2).mean(axis=0))
         return Prediction(means + cautious_shift(deviations, self.caution), centre, deviation, low)
 
     def log10_median(self, descriptors: np.ndarray) -> np.ndarray:

@@ -18,12 +18,13 @@ CAUTION_COST = 1.02
 
 @dataclass(frozen=True, slots=True)
 class HeldOutPredictions:
-    """Every crystal of a fit as the member without its composition predicts it, its source unknown to the member.
+    """Every crystal of a fit as the member without its composition predicts it.
 
     Attributes:
         log10_mean: Mean of log10 κ, [n].
         log10_std: Its standard deviation, before it is calibrated, [n].
-        likeness: How much it is like each source, [n, n_sources]; see `paraisite.models.multi_fidelity.likeness`.
+        likeness: How much it is like each source, [n, n_sources]; see `paraisite.models.multi_fidelity.likeness`. Where the
+            source is stated, 1 for its own.
         names: Names of the sources.
     """
 
@@ -33,14 +34,21 @@ class HeldOutPredictions:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, members: Sequence[Member], data: FirstPrinciples) -> HeldOutPredictions:
-        """Predict the crystals of a fit."""
+    def of(cls, members: Sequence[Member], data: FirstPrinciples, *, stated: bool = False) -> HeldOutPredictions:
+        """Predict the crystals of a fit.
+
+        Args:
+            members: Members.
+            data: The crystals.
+            stated: Whether the members are to know their sources.
+        """
         names = members[0].names
         mean, deviation = np.empty(len(data.fold)), np.empty(len(data.fold))
         weights = np.empty((len(data.fold), len(names)))
         for fold, member in enumerate(members):
             rows = data.fold == fold
-            mean[rows], deviation[rows], weights[rows] = member.predict(data.inputs[rows], data.low[:, rows])
+            source = data.source[rows] if stated else None
+            mean[rows], deviation[rows], weights[rows] = member.predict(data.inputs[rows], data.low[:, rows], source)
         return cls(mean, deviation, weights, names)
 
     def widths(self, log10_kappa: np.ndarray) -> dict[str, float]:

@@ -231,9 +231,12 @@ def fit_multi_fidelity(surrogates: Sequence[Surrogate], crystals: TrainingCrysta
         members = tuple(Member(fit_parameters(data, data.fold != fold), data, data.fold != fold) for fold in folds)
     held_out = HeldOutPredictions.of(members, data)
     widths = held_out.widths(data.log10_kappa)
+    stated = HeldOutPredictions.of(members, data, stated=True).widths(data.log10_kappa)
     mean, deviation = held_out.log10_mean, held_out.calibrated_std(widths)
     caution = choose_caution(data.log10_kappa, mean, deviation)
-    return MultiFidelity(tuple(surrogates), data, members, widths, caution), FitReport(len(CAUTIONS), mean, deviation)
+    return MultiFidelity(tuple(surrogates), data, members, widths, stated, caution), FitReport(
+        len(CAUTIONS), mean, deviation
+    )
 
 
 def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParameters:
@@ -298,6 +301,7 @@ def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
         "held_out_mae_log10": round(float(np.abs(report.log10_mean - model.data.log10_kappa).mean()), 4),
         "caution": model.caution,
         "interval_width": {name: round(width, 4) for name, width in model.widths.items()},
+        "interval_width_of_stated_source": {name: round(width, 4) for name, width in model.stated_widths.items()},
         "rho": rho[0] if len(rho) == 1 else rho,
         "amplitude": round(float(np.mean([one.amplitude for one in parameters])), 4),
         "length": round(float(np.mean([one.length for one in parameters])), 4),
