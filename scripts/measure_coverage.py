@@ -2,9 +2,9 @@
 
 Crystals of the shipped sets. New compositions: fitted to four fifths of the compositions of all three sets, tested on the
 others, several draws. A new source: fitted to two of the sets, tested on the third without the compositions of those two. The
-widths come from the inner folds of each fit alone. Writes a table in Markdown:
+widths come from the inner folds of each fit alone. Writes the table of docs/accuracy.md, in some minutes on one core:
 
-    python scripts/measure_coverage.py --out results/coverage.md
+    python scripts/measure_coverage.py
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_multi_fi
 
 SOURCES = ("togo15", "hh143", "literature")
 N_FOLDS = 5
+DOCUMENT = Path(__file__).parents[1] / "docs" / "accuracy.md"
+BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 NEW_COMPOSITIONS, STATED, NEW_SOURCE = "new composition", "new composition, source stated", "new source"
 
 
 def main() -> None:
     """Fit, test and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=2, help="draws of the folds")
-    parser.add_argument("--out", type=Path, help="file of the table; printed if unset")
+    parser.add_argument("--draws", type=int, default=4, help="draws of the folds")
+    parser.add_argument("--out", type=Path, default=DOCUMENT, help="document with the marks of the table")
     arguments = parser.parse_args()
-    table = pd.concat(measure(arguments.draws))
-    text = markdown(table, arguments.draws)
-    if arguments.out is None:
-        print(text)
-    else:
-        arguments.out.write_text(text, encoding="utf-8")
+    text = arguments.out.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    table = markdown(pd.concat(measure(arguments.draws)), arguments.draws)
+    arguments.out.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
 
 
 def measure(draws: int) -> Iterator[pd.DataFrame]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from paraisite.models.files import find_model
+from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.multi_fidelity.likeness import UNLIKE, blend, likeness, membership
-from paraisite.models.multi_fidelity.model import NORMAL_90
+from paraisite.models.multi_fidelity.model import NORMAL_90, Member
 from paraisite.training.multi_fidelity.calibration import HeldOutPredictions, weighted_quantile
 from paraisite.uncertainty.conformal import LEVEL, quantile_rank
 
@@ -61,3 +65,43 @@ def test_each_source_gets_its_own_width_and_a_small_one_that_of_all() -> None:
 def test_fewer_crystals_than_the_level_needs_get_their_largest_error() -> None:
     held_out = HeldOutPredictions(np.zeros(4), np.ones(4), np.ones((4, 1)), ("mine",))
     assert held_out.widths(np.array([0.1, -0.7, 0.2, 0.3])) == {"mine": 0.7}
+
+
+def test_no_member_of_the_held_out_ensemble_sees_the_crystal() -> None:
+    """κ of one fold changes what is said of other folds' crystals, not of its own; the same goes for single members."""
+    model = load_multi_fidelity(find_model())
+    rows = model.data.fold == 2
+    changed = replace(model.data, log10_kappa=np.where(rows, model.data.log10_kappa + 3, model.data.log10_kappa))
+    members = [Member(one.parameters, changed, one.known) for one in model.members]
+    for before, after in (
+        (HeldOutPredictions.of(model.members, model.data), HeldOutPredictions.of(members, changed)),
+        (
+            HeldOutPredictions.of_ensemble(model.members, model.data, stated=True),
+            HeldOutPredictions.of_ensemble(members, changed, stated=True),
+        ),
+    ):
+        np.testing.assert_allclose(after.log10_mean[rows], before.log10_mean[rows], rtol=1e-9)
+        assert np.abs(after.log10_mean - before.log10_mean)[~rows].max() > 0.1
+        np.testing.assert_array_equal(after.log10_std, before.log10_std)
+
+
+def test_the_median_of_several_is_better_than_one() -> None:
+    model = load_multi_fidelity(find_model())
+    single = HeldOutPredictions.of(model.members, model.data)
+    several = HeldOutPredictions.of_ensemble(model.members, model.data, stated=False)
+    errors = [np.abs(one.log10_mean - model.data.log10_kappa).mean() for one in (single, several)]
+    assert errors[1] < errors[0]
+    assert several.likeness.sum(axis=1).max() <= 1
+
+
+def test_shipped_sets_are_covered_by_what_was_held_out() -> None:
+    """Stated sources: each set's held-out crystals lie in its intervals at the level, by the quantile's own rank."""
+    model = load_multi_fidelity(find_model())
+    held_out = HeldOutPredictions.of_ensemble(model.members, model.data, stated=True)
+    widths = held_out.widths(model.data.log10_kappa)
+    held = np.abs(held_out.log10_mean - model.data.log10_kappa) <= NORMAL_90 * held_out.calibrated_std(widths)
+    for name in held_out.names:
+        own = model.data.source == name
+        rank = quantile_rank(int(own.sum()), LEVEL)
+        assert rank is not None
+        assert held[own].sum() in (rank - 1, rank)  # the last one lies on the end

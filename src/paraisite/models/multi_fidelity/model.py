@@ -202,7 +202,7 @@ class MultiFidelity:
         widths = np.array([found[name] for name in self.members[0].names])
         deviations *= np.array([blend(one, widths) for one in weights]) / NORMAL_90
         centre = np.median(means, axis=0)
-        # How members differ is no further doubt: the errors by which each is calibrated have it in them.
+        # How members differ is no further doubt: the errors by which they are calibrated have it in them.
         deviation = np.sqrt((deviations**2).mean(axis=0))
         return Prediction(means + cautious_shift(deviations, self.caution), centre, deviation, low)
 

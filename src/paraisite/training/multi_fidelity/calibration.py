@@ -14,11 +14,13 @@ from paraisite.uncertainty.conformal import LEVEL
 CAUTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
 CAUTION_COST = 1.02
 """A caution may raise the held-out MAE of log10 κ by this factor at most."""
+MIN_ENSEMBLE = 3
+"""Members from which on one can be left out together with a fold, and crystals stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOutPredictions:
-    """Every crystal of a fit as the member without its composition predicts it.
+    """Every crystal of a fit as members without its composition predict it.
 
     Attributes:
         log10_mean: Mean of log10 κ, [n].
@@ -34,21 +36,51 @@ class HeldOutPredictions:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, members: Sequence[Member], data: FirstPrinciples, *, stated: bool = False) -> HeldOutPredictions:
-        """Predict the crystals of a fit.
+    def of(cls, members: Sequence[Member], data: FirstPrinciples) -> HeldOutPredictions:
+        """Predict each crystal of a fit by the member that holds it out."""
+        return cls._by_fold([[member] for member in members], data, stated=False)
+
+    @classmethod
+    def of_ensemble(cls, members: Sequence[Member], data: FirstPrinciples, *, stated: bool) -> HeldOutPredictions:
+        """Predict each crystal as the model predicts a new one: by the median of members, none of which knows it.
+
+        The median of several is better than one, so intervals from the errors of single members would be too wide. The
+        members of the other folds are conditioned again, without the crystal's fold too; their hyperparameters, a handful
+        from hundreds of crystals, stay.
 
         Args:
-            members: Members.
+            members: Members, one a fold.
             data: The crystals.
-            stated: Whether the members are to know their sources.
+            stated: Whether the members are to know the crystals' sources.
         """
-        names = members[0].names
+        folds = range(len(members))
+        if len(members) < MIN_ENSEMBLE:
+            return cls._by_fold([[member] for member in members], data, stated=stated)
+        without = [
+            [
+                Member(members[other].parameters, data, (data.fold != fold) & (data.fold != other))
+                for other in folds
+                if other != fold
+            ]
+            for fold in folds
+        ]
+        return cls._by_fold(without, data, stated=stated)
+
+    @classmethod
+    def _by_fold(
+        cls, members: Sequence[Sequence[Member]], data: FirstPrinciples, *, stated: bool
+    ) -> HeldOutPredictions:
+        """Predict the crystals of each fold by members that do not know them, [n_folds] lists of members."""
+        names = members[0][0].names
         mean, deviation = np.empty(len(data.fold)), np.empty(len(data.fold))
         weights = np.empty((len(data.fold), len(names)))
-        for fold, member in enumerate(members):
+        for fold, several in enumerate(members):
             rows = data.fold == fold
             source = data.source[rows] if stated else None
-            mean[rows], deviation[rows], weights[rows] = member.predict(data.inputs[rows], data.low[:, rows], source)
+            said = [member.predict(data.inputs[rows], data.low[:, rows], source) for member in several]
+            means, deviations, each = map(np.array, zip(*said, strict=True))
+            mean[rows], deviation[rows] = np.median(means, axis=0), np.sqrt((deviations**2).mean(axis=0))
+            weights[rows] = each.mean(axis=0)
         return cls(mean, deviation, weights, names)
 
     def widths(self, log10_kappa: np.ndarray) -> dict[str, float]:

@@ -230,8 +230,10 @@ def fit_multi_fidelity(surrogates: Sequence[Surrogate], crystals: TrainingCrysta
     with torch_settings(1):
         members = tuple(Member(fit_parameters(data, data.fold != fold), data, data.fold != fold) for fold in folds)
     held_out = HeldOutPredictions.of(members, data)
-    widths = held_out.widths(data.log10_kappa)
-    stated = HeldOutPredictions.of(members, data, stated=True).widths(data.log10_kappa)
+    widths, stated = (
+        HeldOutPredictions.of_ensemble(members, data, stated=stated).widths(data.log10_kappa)
+        for stated in (False, True)
+    )
     mean, deviation = held_out.log10_mean, held_out.calibrated_std(widths)
     caution = choose_caution(data.log10_kappa, mean, deviation)
     return MultiFidelity(tuple(surrogates), data, members, widths, stated, caution), FitReport(
