@@ -19,7 +19,8 @@ from paraisite.models.files import find_model
 from paraisite.models.network.files import save_network
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
 from paraisite.prediction.predict import predict_files
-from paraisite.training.network.loop import StageData, _train_epoch, epoch_batches, joint_batch_size
+from paraisite.training.network.data import StageData
+from paraisite.training.network.loop import _train_epoch, epoch_batches, joint_batch_size
 from paraisite.training.network.state import TrainingState
 
 RUNS = tuple(range(1, 10))
@@ -30,7 +31,7 @@ NETWORK = "FEAFTG15"
 def stage_data(data: DataSet) -> StageData:
     """Graphs, κ and the published splits of a data set whose crystals all have a graph."""
     splits = published_splits([len(data.crystals)], RUNS)
-    return StageData(build_store(data.crystals), torch.as_tensor(data.kappa, dtype=torch.float32), splits)
+    return StageData(data, build_store(data.crystals), splits)
 
 
 def start_training(data: StageData, device: str = "cpu") -> TrainingState:

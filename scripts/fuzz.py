@@ -2,10 +2,13 @@
 
     python scripts/fuzz.py --inputs 100000 [--seed 0] [--format cif] [--save DIR]
     python scripts/fuzz.py --scan 5000 [--seed 0]
+    python scripts/fuzz.py --semantic 20000 [--seed 0]
 
 An input is a function of seed, format and number, so `--first N --inputs 1 --format cif` gives one again. Inputs are read
 in a child process with 3 GB of address space; a structure that takes longer than 10 s is a finding too, and so is an input
-that ends the process. The exit code is 1 where there are findings.
+that ends the process. With `--semantic`, files stay well formed and contradict their own formula, number of
+formula units or symmetry: none may be read as another crystal than that of the intact file. The exit
+code is 1 where there are findings.
 """
 
 from __future__ import annotations
@@ -177,11 +180,39 @@ def _answers(process: subprocess.Popen[bytes]) -> Iterator[dict[str, object]]:
             limit = LIMIT_SECONDS
 
 
+def fuzz_semantically(arguments: argparse.Namespace) -> int:
+    """Read mutants that contradict themselves; the exit code."""
+    from semantic import FORMATS, check_mutant, mutant  # noqa: PLC0415 - loads what only this needs
+
+    outcomes: dict[str, Counter[str]] = {}
+    findings = 0
+    for number in range(arguments.first, arguments.first + arguments.semantic):
+        for kind in FORMATS:
+            given = mutant(Random(f"{arguments.seed} semantic {kind} {number}"), kind)
+            try:
+                outcome = check_mutant(given)
+            except Exception as error:  # another crystal, or whatever else the package lets through
+                findings += 1
+                outcome = "FINDING"
+                print(f"{kind} {number}: {_problem(error)}", flush=True)
+                if arguments.save is not None:
+                    arguments.save.mkdir(parents=True, exist_ok=True)
+                    (arguments.save / f"semantic-{number}.{kind}").write_text(given.text)
+            outcomes.setdefault(given.change, Counter())[outcome] += 1
+        if (number + 1) % REPORT_EVERY == 0:
+            print(f"{number + 1} mutants, {findings} findings", flush=True)
+    for change, counts in outcomes.items():
+        print(f"{change}: {', '.join(f'{count} {outcome}' for outcome, count in counts.most_common())}")
+    print(f"{sum(counts.total() for counts in outcomes.values())} mutants, {findings} findings")
+    return 1 if findings else 0
+
+
 def main() -> int:
     """Fuzz as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=0, help="inputs in all, shared out over the formats")
     parser.add_argument("--scan", type=int, default=0, help="inputs that scans read, in folders, archives and tables")
+    parser.add_argument("--semantic", type=int, default=0, help="well-formed files that contradict themselves")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first input of each format")
     parser.add_argument("--format", nargs="+", choices=list(SUFFIXES), default=list(SUFFIXES))
@@ -201,6 +232,8 @@ def main() -> int:
         print(
             f"scans of {arguments.scan} inputs in {time.monotonic() - start:.0f} s: {n_rows} rows, every input has one"
         )
+    if arguments.semantic:
+        return fuzz_semantically(arguments)
     run = Run(arguments)
     run.all()
     if not arguments.inputs:

@@ -30,7 +30,6 @@ from paraisite.applicability.volume import log_volume_ratios, volume_model
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.graphs.build import build_graphs
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.primitive import count_primitive_atoms
 from paraisite.structures.readers import iter_crystals
 
 CODES = ("vacuum", "molecular", "noble_gas", "metal", "volume", "nearly_reduces")
@@ -46,9 +45,8 @@ def measure_crystals(name: str, crystals: list[Crystal]) -> None:
     for start in range(0, len(crystals), CHUNK):
         built = build_graphs(crystals[start : start + CHUNK], SCREEN_GRAPHS)
         kept = [crystals[start + row] for row in built.kept]
-        primitive, formulas = np.array([count_primitive_atoms(c) for c in kept]), [c.formula for c in kept]
         begun = time.process_time()
-        concerns = find_all_concerns(kept, built.store, primitive, formulas)
+        concerns = find_all_concerns(kept, built.store, [crystal.formula for crystal in kept])
         seconds += time.process_time() - begun
         n += len(kept)
         counts.update(f"{concern.code} {concern.severity}" for items in concerns for concern in items)

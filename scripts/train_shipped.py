@@ -23,10 +23,11 @@ from paraisite.models.network.files import load_network, save_network
 from paraisite.models.network.packing import pack as pack_weights
 from paraisite.models.network.packing import unpack
 from paraisite.reporting.plots import summarise_epochs
+from paraisite.training.network.data import prepare_data
 from paraisite.training.network.loop import predict_store
 from paraisite.training.network.recalibrate import add_uncertainty
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.run import prepare_data, read_metrics
+from paraisite.training.network.results import read_metrics
 
 PACKAGE_DATA = Path(__file__).parents[1] / "src" / "paraisite" / "data"
 AFLOW_FAMILIES = ("RWAF", "FEAF")
@@ -57,7 +58,8 @@ SIXTEEN_BITS = ("head.1.weight",)
 LEAST_KAPPA_W_PER_MK = 0.1
 """Below this a member's κ is far from any crystal's, and what packing changes is compared with this instead."""
 NOT_FOR = (
-    "metals (lattice part only), disordered crystals, molecules, other temperatures, tensors of anisotropic crystals"
+    "metals (lattice part only), disordered crystals, molecules, other temperatures, tensors of anisotropic crystals; "
+    "rattled, rounded or strained cells with neighbours at 4 Å, where κ jumps (docs/continuity.md)"
 )
 
 

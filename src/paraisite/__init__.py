@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from paraisite.study.report.write import write_report
     from paraisite.study.reproduce import reproduce
     from paraisite.training.finetune import finetune
+    from paraisite.training.network.options import RunOptions
     from paraisite.training.network.recipe import Recipe, StageRecipe, family_recipe
-    from paraisite.training.network.run import RunOptions, train
+    from paraisite.training.network.run import train
 
 _HOMES = {
     "Crystal": "structures.crystal",
@@ -45,7 +46,7 @@ _HOMES = {
     "Predictor": "prediction.predict",
     "Recipe": "training.network.recipe",
     "RefitOptions": "models.interface",
-    "RunOptions": "training.network.run",
+    "RunOptions": "training.network.options",
     "ScanOptions": "screening.scan",
     "StageRecipe": "training.network.recipe",
     "evaluate": "prediction.evaluation",

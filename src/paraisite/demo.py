@@ -16,8 +16,11 @@ from paraisite.datasets.examples import load_examples
 from paraisite.errors import DataError
 from paraisite.prediction.predict import Predictor
 from paraisite.reporting.plots import epochs_plot, parity_plot
+from paraisite.training.network.options import Report, RunOptions
 from paraisite.training.network.recipe import Recipe, family_recipe
-from paraisite.training.network.run import FORMATION_ENERGY_WEIGHTS, Report, RunOptions, read_metrics, train
+from paraisite.training.network.results import read_metrics
+from paraisite.training.network.run import train
+from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 from paraisite.training.network.trainer import START_MODEL
 
 STEPS = ("RWTG15", "FETG15", "FEAFTG15")

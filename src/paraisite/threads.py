@@ -1,4 +1,4 @@
-"""Where PyTorch works: the device, and the CPU settings of a block of work."""
+"""Where PyTorch works: the device, and the settings of the process that a block of work needs."""
 
 from __future__ import annotations
 
@@ -21,19 +21,32 @@ def require_device(device: str) -> None:
 
 
 @contextmanager
-def torch_settings(threads: int) -> Iterator[None]:
-    """Run a block with denormals flushed and a number of CPU threads, and put both back afterwards."""
+def torch_settings(threads: int, *, tf32: bool | None = None) -> Iterator[None]:
+    """Run a block with denormals flushed and a number of CPU threads, and put every setting back afterwards.
+
+    No other place of the package changes a setting of PyTorch that outlives the call.
+
+    Args:
+        threads: CPU threads.
+        tf32: Whether a GPU may round matrix products to TF32; None leaves that as it is.
+    """
     before, flushed = torch.get_num_threads(), _flushes_denormals()
+    matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
+    rounded = (matmul.allow_tf32, convolution.allow_tf32)
     # Denormal numbers in decayed Adam moments slow a CPU several times.
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
+    if tf32 is not None:
+        matmul.allow_tf32 = convolution.allow_tf32 = tf32
     try:
         yield
     finally:
         torch.set_num_threads(before)
         torch.set_flush_denormal(flushed)
+        if tf32 is not None:
+            matmul.allow_tf32, convolution.allow_tf32 = rounded
 
 
 def _flushes_denormals() -> bool:
-    """Whether this thread flushes denormals; PyTorch can set it but not tell."""
+    """Whether this thread flushes denormals; PyTorch can set it but not report it."""
     return float(torch.tensor(1e-40) * 1.0) == 0.0

@@ -125,7 +125,7 @@ def test_cli_equals_the_library(tmp_path: Path) -> None:
     [
         (["predict", "x.cif", "--model", "nonsense"], 1, "no model 'nonsense'"),
         (["predict"], 2, "Missing argument"),
-        (["train", "NOFAMILY", "-o", "run"], 1, "cannot be read"),
+        (["train", "NOFAMILY", "-o", "run"], 1, "RWAF, FEAF, RWTG15"),
         (["train", "FETG15", "-o", "run"], 1, "PARAISITE_DATA"),
         (["finetune", "no-such-file.csv", "-o", "run"], 1, "no data set 'no-such-file.csv'"),
         (["evaluate", "no-such-set"], 1, "no data set 'no-such-set'"),

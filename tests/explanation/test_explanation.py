@@ -145,7 +145,7 @@ def test_descriptors_are_told_in_their_units(gaas: Explanation) -> None:
         ("mean coordination number", 4, ""),
         ("smallest melting point", 302.91, "K"),
         ("mean electronegativity", (1.81 + 2.18) / 2, ""),
-        ("atoms of the primitive cell", 2, ""),
+        ("distinct surroundings", 2, ""),
     ):
         assert told[name][0] == pytest.approx(value, rel=1e-3), name
         assert told[name][1] == unit, name

@@ -15,7 +15,7 @@ from paraisite.fetch import weights
 from paraisite.fetch.common import FetchOptions
 from paraisite.fetch.policy import HttpError
 from paraisite.fetch.weights import NAME, SHA256, fetch_formation_energy_weights
-from paraisite.training.network.run import FORMATION_ENERGY_WEIGHTS
+from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 
 Serve = Callable[[str, dict[str, str]], Answer]
 

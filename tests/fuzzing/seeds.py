@@ -11,6 +11,7 @@ from typing import Any
 import ase.io
 from ase.data import chemical_symbols
 from pymatgen.io.cif import CifWriter
+from pymatgen.io.res import ResIO
 
 from paraisite.datasets.prototypes import build
 from paraisite.structures import to_ase, to_pymatgen
@@ -23,6 +24,11 @@ SUFFIXES = {
     "pymatgen": ".json",
     "optimade": ".json",
     "jsonl": ".jsonl",
+    "xsf": ".xsf",
+    "castep": ".cell",
+    "res": ".res",
+    "espresso-in": ".pwi",
+    "espresso-out": ".pwo",
 }
 """Formats, with the suffix of their files."""
 
@@ -30,21 +36,28 @@ SUFFIXES = {
 @cache
 def seeds() -> dict[str, tuple[bytes, ...]]:
     """Intact inputs by format."""
-    crystals = _crystals()
+    crystals = seed_crystals()
     records = [_optimade_record(crystal) for crystal in crystals]
     structures = [_pymatgen_entry(crystal) for crystal in crystals]
+    jarvis = [_jarvis_record(crystal) for crystal in crystals]
     texts = {
         "cif": [_cif(crystal, symmetry) for crystal in crystals for symmetry in (False, True)] + [_CIF_BY_HAND],
         "poscar": [to_pymatgen(crystal).to(fmt="poscar") for crystal in crystals] + [_POSCAR_BY_HAND],
         "extxyz": [_extxyz([crystal]) for crystal in crystals] + [_extxyz(crystals)],
         "pymatgen": [json.dumps(content) for content in _pymatgen_arrangements(structures)],
         "optimade": [json.dumps(content) for content in (*records, records, {"data": records})],
-        "jsonl": ["\n".join(map(json.dumps, lines)) + "\n" for lines in (records, structures)],
+        "jsonl": ["\n".join(map(json.dumps, lines)) + "\n" for lines in (records, structures, jarvis)],
+        "xsf": [_by_ase(crystal, "xsf") for crystal in crystals],
+        "castep": [_castep(crystal) for crystal in crystals],
+        "res": [str(ResIO.structure_to_str(to_pymatgen(crystal))) for crystal in crystals],
+        "espresso-in": [_espresso_input(crystal) for crystal in crystals],
+        "espresso-out": [_espresso_output(crystal) for crystal in crystals],
     }
     return {kind: tuple(text.encode() for text in found) for kind, found in texts.items()}
 
 
-def _crystals() -> list[Crystal]:
+def seed_crystals() -> list[Crystal]:
+    """Crystals of the inputs."""
     return [
         build("rocksalt", ["Na", "Cl"], {"a": 5.64}, material_id="salt"),
         build("wurtzite", ["Zn", "O"], {"a": 3.25, "c": 5.21, "u": 0.382}, material_id="zincite"),
@@ -63,6 +76,61 @@ def _extxyz(crystals: Sequence[Crystal]) -> str:
     text = io.StringIO()
     ase.io.write(text, [to_ase(crystal) for crystal in crystals], format="extxyz")
     return text.getvalue()
+
+
+def _by_ase(crystal: Crystal, kind: str, **options: Any) -> str:
+    text = io.StringIO()
+    ase.io.write(text, to_ase(crystal), format=kind, **options)
+    return text.getvalue()
+
+
+def _castep(crystal: Crystal) -> str:
+    return "\n".join(
+        ["%BLOCK LATTICE_CART", "ang", *_rows(crystal.cell), "%ENDBLOCK LATTICE_CART", "%BLOCK POSITIONS_FRAC"]
+        + [f"{symbol} {row}" for symbol, row in zip(_symbols(crystal), _rows(crystal.fractional), strict=True)]
+        + ["%ENDBLOCK POSITIONS_FRAC", "SYMMETRY_GENERATE", ""]
+    )
+
+
+def _espresso_input(crystal: Crystal) -> str:
+    potentials = {symbol: f"{symbol}.upf" for symbol in _symbols(crystal)}
+    return _by_ase(crystal, "espresso-in", pseudopotentials=potentials)
+
+
+def _espresso_output(crystal: Crystal) -> str:
+    """An output of `pw.x` with one step of a relaxation, as short as it can be."""
+    bohr = 0.529177210903
+    sites = zip(_symbols(crystal), _rows(crystal.positions / bohr), _rows(crystal.positions), strict=True)
+    listed = [(f"{symbol}  tau(   1) = ( {first} )", f"{symbol} {second}") for symbol, first, second in sites]
+    return "\n".join(
+        ["     Program PWSCF v.7.2 starts on  1Jan2026", "     celldm(1)=   1.000000  celldm(2)=   0.000000"]
+        + [f"     number of atoms/cell      = {crystal.n_atoms}", "     crystal axes: (cart. coord. in units of alat)"]
+        + [f"      a({number}) = ( {row} )" for number, row in enumerate(_rows(crystal.cell / bohr), 1)]
+        + ["     site n.     atom                  positions (alat units)"]
+        + [f"         {number}    {first}" for number, (first, _) in enumerate(listed, 1)]
+        + ["", "CELL_PARAMETERS (angstrom)", *_rows(crystal.cell), "", "ATOMIC_POSITIONS (angstrom)"]
+        + [second for _, second in listed]
+        + ["", f"     new unit-cell volume = {crystal.volume / bohr**3:.5f} a.u.^3", "   JOB DONE.", ""]
+    )
+
+
+def _jarvis_record(crystal: Crystal) -> dict[str, Any]:
+    coordinates = crystal.fractional.tolist()
+    atoms = {
+        "lattice_mat": crystal.cell.tolist(),
+        "coords": coordinates,
+        "elements": _symbols(crystal),
+        "cartesian": False,
+    }
+    return {"jid": crystal.material_id, "formula": crystal.formula, "atoms": atoms}
+
+
+def _symbols(crystal: Crystal) -> list[str]:
+    return [chemical_symbols[number] for number in crystal.numbers]
+
+
+def _rows(values: Any) -> list[str]:
+    return [" ".join(f"{value:.9f}" for value in row) for row in values]
 
 
 def _optimade_record(crystal: Crystal) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mutators import Input, mutated_input
 from scans import check_scan
 from seeds import SUFFIXES, seeds
+from semantic import FORMATS, check_mutant, mutant
 
 quick = settings(
     max_examples=60,
@@ -32,6 +33,12 @@ def test_intact_inputs_give_crystals(kind: str, tmp_path: Path) -> None:
 @given(random=st.randoms(use_true_random=False))
 def test_damaged_inputs_give_crystals_or_sentences(kind: str, tmp_path: Path, random: Random) -> None:
     check_input(mutated_input(random, kind), tmp_path, random)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_files_that_contradict_themselves_are_never_read_as_another_crystal(kind: str) -> None:
+    outcomes = [check_mutant(mutant(Random(f"test {number}"), kind)) for number in range(300)]
+    assert {"same", "contradicts_file"} <= set(outcomes)
 
 
 def test_scans_of_damaged_inputs_have_a_row_for_each(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from paraisite.structures.symmetry import (
     coincident_sites,
     expand,
     first_of_each_place,
-    operations_of_group,
+    group_of_setting,
 )
 
 
@@ -43,7 +43,7 @@ def test_places_are_told_apart_as_by_comparing_all_pairs(rows: list[tuple[float,
 @pytest.mark.parametrize("number", [1, 2, 14, 62, 139, 166, 194, 216, 225, 227, 230])
 def test_orbits_have_the_size_of_the_group_over_the_site_symmetry(number: int) -> None:
     group = gemmi.find_spacegroup_by_number(number)
-    operations = operations_of_group(group.xhm())
+    operations = group_of_setting(group.xhm()).operations
     order = len(operations[0])
     for position in ([0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.25, 0.25, 0.25], [0.137, 0.291, 0.387]):
         atoms, site = expand(np.array([position]), np.eye(3) * 6.0, operations)
@@ -54,6 +54,6 @@ def test_orbits_have_the_size_of_the_group_over_the_site_symmetry(number: int) -
 
 
 def test_two_sites_at_one_place_are_found() -> None:
-    operations = operations_of_group("F m -3 m")
+    operations = group_of_setting("F m -3 m").operations
     atoms, site = expand(np.array([[0.1, 0.1, 0.1], [0.5, 0.5, 0.5], [0.0, 0.00005, 0.5]]), np.eye(3) * 6.0, operations)
     assert coincident_sites(atoms, site) == (1, 2)

@@ -17,8 +17,10 @@ from typing import Any
 
 import torch
 
-from paraisite.training import run, state
+from paraisite.training.network import stage, state
+from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe
+from paraisite.training.network.run import train
 
 
 def die() -> None:
@@ -68,11 +70,11 @@ def arm(moment: str) -> None:
         before(state, "save_file", counted(3), half_written)
     elif moment == "between checkpoint and table":
         matches = counted(2)
-        before(run, "write_text_atomic", lambda path, *_: writes("metrics.csv")(path) and matches(), lambda *_: die())
+        before(stage, "write_text_atomic", lambda path, *_: writes("metrics.csv")(path) and matches(), lambda *_: die())
     elif moment == "before the model":
-        before(run, "save_model", counted(1), lambda *_: die())
+        before(stage, "save_network", counted(1), lambda *_: die())
     elif moment == "before the last file":
-        before(run, "write_text_atomic", writes("first/errors.json"), lambda *_: die())
+        before(stage, "write_text_atomic", writes("first/errors.json"), lambda *_: die())
     elif moment == "second stage":
         before(torch.optim.Adam, "step", counted(13), lambda *_: die())
     elif moment == "waiting":
@@ -84,7 +86,7 @@ def train_until(moment: str, recipe: str, folder: Path) -> None:
     # A process started in the background of a shell inherits that Ctrl-C is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     arm(moment)
-    run.train(Recipe.from_toml(recipe), folder, run.RunOptions(checkpoint_every=1))
+    train(Recipe.from_toml(recipe), folder, RunOptions(checkpoint_every=1))
 
 
 def main(recipe: str, folder: str, moments: list[str]) -> None:

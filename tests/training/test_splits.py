@@ -20,8 +20,8 @@ from paraisite.datasets.splits import (
     published_train_indices,
 )
 from paraisite.errors import DataError, RecipeError
+from paraisite.training.network.data import make_splits
 from paraisite.training.network.recipe import Recipe, StageRecipe
-from paraisite.training.network.run import make_splits
 
 RUNS = tuple(range(1, 10))
 sizes = st.lists(st.integers(2, 60), min_size=1, max_size=3)

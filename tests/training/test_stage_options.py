@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, write
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.datasets.splits import Splits
 from paraisite.models.network.files import load_network
-from paraisite.training.network.loop import train_stage
+from paraisite.training.network.data import stage_data_set
+from paraisite.training.network.loop import train_epochs
 from paraisite.training.network.recipe import StageRecipe
-from paraisite.training.network.run import stage_data_set, train
+from paraisite.training.network.run import train
 from paraisite.training.network.state import METRICS, TrainingState
 
 
@@ -65,7 +67,7 @@ def test_a_stage_ends_when_nobody_improves(data: str) -> None:
     # Steps far below float32's resolution: the first validated epoch stays the best.
     stage = tiny_stage(data, epochs=50, patience=4, validate_every=2, learning_rate=1e-30, learning_rate_floor=0.0)
     state, stage_data = start_state(tiny_recipe(data, stages=(stage,)))
-    train_stage(state, stage_data, stage, [42, 0], lambda _: None)
+    deque(train_epochs(state, stage_data, stage, [42, 0]), maxlen=0)
     assert state.epoch == 6
     assert state.best_epoch.tolist() == [2, 2]
 
@@ -87,7 +89,7 @@ def test_an_early_end_is_told_and_resumed(data: str, tmp_path: Path) -> None:
 def test_the_compressed_loss_also_selects(data: str) -> None:
     stage = tiny_stage(data, epochs=8, learning_rate=5e-3, loss="compressed_mape")
     state, stage_data = start_state(tiny_recipe(data, stages=(stage,)))
-    train_stage(state, stage_data, stage, [42, 0], lambda _: None)
+    deque(train_epochs(state, stage_data, stage, [42, 0]), maxlen=0)
     history = torch.stack(state.history)
     columns = {name: history[:, :, column] for column, name in enumerate(METRICS)}
     torch.testing.assert_close(columns["selection_mape"], columns["validation_mape_compressed"])
@@ -103,10 +105,11 @@ def test_crystals_in_no_part_teach_nothing(data: str) -> None:
     for factor in (1.0, 100.0):
         state, stage_data = start_state(recipe)
         splits = stage_data.splits
-        unused = torch.as_tensor(~(splits.train | splits.validation).any(axis=0))
-        assert bool(unused.any())
-        kappa = torch.where(unused, stage_data.kappa * factor, stage_data.kappa)
-        train_stage(state, replace(stage_data, kappa=kappa), stage, [42, 0], lambda _: None)
+        unused = ~(splits.train | splits.validation).any(axis=0)
+        assert unused.any()
+        kappa = np.where(unused, stage_data.data_set.kappa * factor, stage_data.data_set.kappa)
+        changed = replace(stage_data, data_set=replace(stage_data.data_set, kappa=kappa))
+        deque(train_epochs(state, changed, stage, [42, 0]), maxlen=0)
         states.append(state)
     for name, value in parameters_of(states[0].model).items():
         np.testing.assert_array_equal(parameters_of(states[1].model)[name], value, err_msg=name)

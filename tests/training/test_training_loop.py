@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
 from tiny_runs import parameters_of, start_state, tiny_recipe, tiny_stage, two_stages, write_data
 
 from paraisite.datasets.splits import Splits
+from paraisite.errors import RunError
 from paraisite.models.network.files import load_network
-from paraisite.training.network.loop import StageData, epoch_batches, joint_batch_size, learning_rate, train_stage
+from paraisite.training.network.data import StageData
+from paraisite.training.network.loop import epoch_batches, joint_batch_size, learning_rate, train_epochs
+from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe, StageRecipe
-from paraisite.training.network.run import RunOptions, train
+from paraisite.training.network.run import train
 from paraisite.training.network.state import METRICS, TrainingState
 
 Snapshots = list[dict[str, np.ndarray]]
@@ -28,14 +33,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_data(tmp_path_factory.mktemp("data") / "tiny.extxyz")
 
 
-def nothing(_: TrainingState) -> None:
-    """No report."""
-
-
 def trained(recipe: Recipe, change: Callable[[StageData], StageData] | None = None) -> TrainingState:
     """State after a recipe's first stage."""
     state, stage_data = start_state(recipe)
-    train_stage(state, change(stage_data) if change else stage_data, recipe.stages[0], SEED, nothing)
+    deque(train_epochs(state, change(stage_data) if change else stage_data, recipe.stages[0], SEED), maxlen=0)
     return state
 
 
@@ -79,8 +80,9 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
 
 def spoil_validation_of_first(stage_data: StageData) -> StageData:
     """Labels a hundred times too large where the first member validates."""
-    factor = torch.where(torch.as_tensor(stage_data.splits.validation[0]), 100.0, 1.0)
-    return replace(stage_data, kappa=stage_data.kappa * factor)
+    factor = np.where(stage_data.splits.validation[0], 100.0, 1.0)
+    data_set = stage_data.data_set
+    return replace(stage_data, data_set=replace(data_set, kappa=data_set.kappa * factor))
 
 
 def test_validation_labels_have_no_influence_on_a_member(data: str) -> None:
@@ -111,9 +113,8 @@ def test_training_lowers_the_loss(data: str) -> None:
 
 def with_snapshots(recipe: Recipe) -> tuple[TrainingState, Snapshots]:
     """State after a stage, and the parameters after each epoch."""
-    snapshots: Snapshots = []
     state, stage_data = start_state(recipe)
-    train_stage(state, stage_data, recipe.stages[0], SEED, lambda now: snapshots.append(parameters_of(now.model)))
+    snapshots = [parameters_of(now.model) for now in train_epochs(state, stage_data, recipe.stages[0], SEED)]
     return state, snapshots
 
 
@@ -179,6 +180,36 @@ def test_files_of_a_run_agree(data: str, tmp_path: Path) -> None:
             best = metrics.loc[metrics["run"] == run, f"{column}_mape"].min()
             # The loop's errors are float32, those of the table float64.
             assert found == pytest.approx(best, rel=1e-5)
+
+
+def test_a_training_that_diverges_saves_no_model(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "tiny.extxyz", factor=1e40)  # beyond float32
+    with pytest.raises(RunError, match=r"Stage 'first' diverged in epoch 1: .* run 1, 2 .* no model was saved"):
+        train(tiny_recipe(data), tmp_path / "run", RunOptions(checkpoint_every=1))
+    assert {path.name for path in (tmp_path / "run" / "first").iterdir()} == {"splits.json"}
+
+
+def test_weights_that_are_no_numbers_stop_the_training(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second member alone, in the third epoch: its last finite state stays in the checkpoint."""
+    steps = []
+    step = torch.optim.Adam.step
+
+    def spoil(self: torch.optim.Adam) -> None:
+        step(self)
+        steps.append(1)
+        if len(steps) == 6:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0][1, ..., 0] = torch.nan
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spoil)
+    with pytest.raises(RunError, match=r"diverged in epoch 3: .* of run 2 are"):
+        train(tiny_recipe(data), tmp_path, RunOptions(checkpoint_every=1))
+    with safe_open(tmp_path / "first" / "checkpoint.safetensors", "pt") as checkpoint:
+        assert checkpoint.metadata()["epoch"] == "2"
+        assert all(bool(checkpoint.get_tensor(name).isfinite().all()) for name in checkpoint.keys() if "model." in name)  # noqa: SIM118
+    assert not (tmp_path / "first" / "model").exists()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no CUDA device")

@@ -10,14 +10,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tiny_runs import files_of, tiny_recipe, two_stages, write_data
+from tiny_runs import files_of, start_state, tiny_recipe, two_stages, write_data
 
 from paraisite.errors import RecipeError, RunError
+from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.run import RunOptions, train
+from paraisite.training.network.run import train
 
 EVERY = RunOptions(checkpoint_every=1)
 SCRIPT = Path(__file__).with_name("killed_run.py")
@@ -164,6 +167,38 @@ def test_truncated_checkpoint(recipe: Recipe, half_done: Path, tmp_path: Path, k
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(RunError, match="cannot be read"):
         train(recipe, folder)
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_named(recipe: Recipe, half_done: Path, tmp_path: Path) -> None:
+    """One bit anywhere: named, or (in the header's padding) without any effect on what is read."""
+    path = half_done / "first" / "checkpoint.safetensors"
+    whole, generator = path.read_bytes(), np.random.default_rng(4)
+    header = int.from_bytes(whole[:8], "little") + 8
+    digest = safe_open(path, "pt").metadata()["digest"]
+    positions = [*generator.integers(0, header, 60), *generator.integers(header, len(whole), 60)]
+    damaged = tmp_path / "checkpoint.safetensors"
+    for position in positions:
+        content = bytearray(whole)
+        content[position] ^= 1 << int(generator.integers(8))
+        damaged.write_bytes(content)
+        state, _ = start_state(recipe)
+        if position >= header:
+            with pytest.raises(RunError, match=r"checkpoint\.safetensors is damaged"):
+                state.load(damaged, digest)
+        else:
+            with pytest.raises(RunError, match=r"checkpoint\.safetensors"):
+                state.load(damaged, digest)
+
+
+def test_checkpoint_of_the_first_version_goes_on(
+    recipe: Recipe, half_done: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = copy_of(half_done, tmp_path / "run")
+    path = folder / "first" / "checkpoint.safetensors"
+    metadata = safe_open(path, "pt").metadata()
+    del metadata["sha256"]
+    save_file(load_file(path), path, metadata)
+    assert_resumes(recipe, folder, uninterrupted)
 
 
 def test_checkpoint_without_its_metadata(recipe: Recipe, half_done: Path, tmp_path: Path) -> None:

@@ -11,23 +11,21 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from paraisite.datasets.catalogue import load_data_set
 from paraisite.datasets.tables import load_togo15
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
-from paraisite.training.network.loop import StageData
+from paraisite.training.network.data import StageData, load_stage_data
 from paraisite.training.network.recipe import Recipe, StageRecipe
-from paraisite.training.network.run import make_splits, prepare_data
 from paraisite.training.network.state import TrainingState
 
 N_CRYSTALS = 12
 
 
-def write_data(path: Path, n_crystals: int = N_CRYSTALS) -> str:
-    """Write the first crystals of Togo15 with their κ; the path as a recipe names it."""
+def write_data(path: Path, n_crystals: int = N_CRYSTALS, factor: float = 1.0) -> str:
+    """Write the first crystals of Togo15 with their κ times a factor; the path as a recipe names it."""
     frames = []
     for crystal in load_togo15()[:n_crystals]:
         atoms = Atoms(crystal.numbers, cell=crystal.cell, scaled_positions=crystal.fractional, pbc=True)
-        atoms.info = {"kappa": crystal.properties["kappa"], "material_id": crystal.material_id}
+        atoms.info = {"kappa": factor * crystal.properties["kappa"], "material_id": crystal.material_id}
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
     return str(path)
@@ -60,15 +58,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def start_state(recipe: Recipe, position: int = 0) -> tuple[TrainingState, StageData]:
     """State before a stage's first epoch, with random weights from the runs as seeds, and the stage's data."""
-    stage = recipe.stages[position]
-    data, store = prepare_data(load_data_set(stage.data))
-    splits = make_splits(recipe, stage, data)
-    kappa = torch.as_tensor(data.kappa, dtype=torch.float32)
+    stage, data = recipe.stages[position], load_stage_data(recipe, position)
     model = ParAIsite(ParAIsiteSettings(n_members=len(recipe.runs)))
     model.reset(recipe.runs)
-    model.target.fit(kappa, torch.as_tensor(splits.scale))
+    model.target.fit(data.kappa, torch.as_tensor(data.splits.scale))
     optimizer = torch.optim.Adam(model.parameters(), lr=stage.learning_rate, eps=stage.adam_epsilon)
-    return TrainingState.start(model, optimizer), StageData(store, kappa, splits)
+    return TrainingState.start(model, optimizer), data
 
 
 def parameters_of(model: ParAIsite) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,9 +19,11 @@ from paraisite.cli.main import main
 from paraisite.datasets.prototypes import build
 from paraisite.datasets.tables import load_togo15
 from paraisite.errors import RunError
-from paraisite.models.files import UNCERTAINTY_NAME, read_card
+from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card
 from paraisite.models.network.files import load_network, save_network
+from paraisite.prediction.evaluation import evaluate
 from paraisite.prediction.predict import Predictor
+from paraisite.training.network.calibration import KEYS_IN_CARD
 from paraisite.training.network.recalibrate import add_uncertainty
 from paraisite.training.network.recipe import Recipe
 from paraisite.training.network.run import train
@@ -96,8 +99,65 @@ def test_a_model_that_began_with_the_same_data_is_not_calibrated(data: str, trai
     assert uncertainty_of(tmp_path).residuals is None
 
 
+def reversed_copy(data: str, path: Path, n_left_out: int) -> str:
+    """The same crystals in another order, some left out."""
+    frames = ase.io.read(data, ":")
+    ase.io.write(path, frames[::-1][n_left_out:], format="extxyz")
+    return str(path)
+
+
+@pytest.mark.parametrize("spelling", ["relative", "dotted", "linked", "copied", "cut"])
+def test_data_are_known_by_content_not_by_the_spelling_of_their_path(
+    data: str, trained: Path, tmp_path: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(data)
+    monkeypatch.chdir(path.parent)
+    link = tmp_path / "link.extxyz"
+    link.symlink_to(path)
+    other = {
+        "relative": path.name,
+        "dotted": str(path.parent / ".." / path.parent.name / path.name),
+        "linked": str(link),
+        "copied": reversed_copy(data, tmp_path / "copy.extxyz", 0),
+        "cut": reversed_copy(data, tmp_path / "cut.extxyz", 3),
+    }[spelling]
+    train(replace(recipe_of(other, "inner"), initial=str(trained / "stage-1" / "model")), tmp_path / "run")
+    assert uncertainty_of(tmp_path / "run").residuals is None
+
+
+def test_an_evaluation_knows_crystals_that_the_model_has_seen(data: str, trained: Path, tmp_path: Path) -> None:
+    copy = reversed_copy(data, tmp_path / "another name.extxyz", 5)
+    other = write_data(tmp_path / "tiny.extxyz", N_CRYSTALS, factor=2.0)
+    assert evaluate(copy, trained).seen_in_training
+    assert not evaluate(other, trained).seen_in_training
+
+
+def test_a_card_passes_on_what_its_models_were_trained_on(data: str, trained: Path, tmp_path: Path) -> None:
+    """The middle run saw other data, and the first model is gone when the last run begins."""
+    first, other = tmp_path / "first", write_data(tmp_path / "other.extxyz", N_CRYSTALS, factor=2.0)
+    shutil.copytree(trained / "stage-1" / "model", first)
+    train(replace(recipe_of(other, "inner"), initial=str(first)), tmp_path / "middle")
+    assert uncertainty_of(tmp_path / "middle").residuals is not None
+    shutil.rmtree(first)
+    copy = reversed_copy(data, tmp_path / "copy.extxyz", 0)
+    last = replace(recipe_of(copy, "inner"), initial=str(tmp_path / "middle" / "stage-1" / "model"))
+    train(last, tmp_path / "last")
+    assert uncertainty_of(tmp_path / "last").residuals is None
+
+
+def test_a_card_without_crystals_is_compared_by_the_resolved_path(data: str, trained: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    shutil.copytree(trained / "stage-1" / "model", first)
+    card = json.loads((first / CARD_NAME).read_text())
+    del card[KEYS_IN_CARD]
+    (first / CARD_NAME).write_text(json.dumps(card))
+    dotted = str(Path(data).parent / "." / ".." / Path(data).parent.name / Path(data).name)
+    train(replace(recipe_of(dotted, "inner"), initial=str(first)), tmp_path / "run")
+    assert uncertainty_of(tmp_path / "run").residuals is None
+
+
 def test_the_stage_before_is_known_too(data: str, tmp_path: Path) -> None:
-    other = write_data(tmp_path / "other.extxyz", 45)
+    other = write_data(tmp_path / "other.extxyz", 45, factor=1.5)  # the same crystals with other κ are other data
     stages = recipe_of(data, "validation", "inner").stages
     train(tiny_recipe(data, stages=(replace(stages[0], data=other), stages[1]), runs=RUNS), tmp_path / "run")
     found = uncertainty_of(tmp_path / "run", "stage-2")

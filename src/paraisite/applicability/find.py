@@ -25,7 +25,6 @@ from paraisite.graphs.build import build_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.primitive import count_primitive_atoms
 
 SCREEN_GRAPHS = GraphSettings(cutoff_angstrom=5.0)
 OBLIQUE_LOG_RATIO = 0.25
@@ -46,18 +45,17 @@ def find_concerns(crystal: Crystal) -> tuple[Concern, ...]:
     if len(built.kept) == 0:
         gap = float(vacuum.empty_layers([crystal])[0])
         return (vacuum.vacuum_concern(crystal, gap),) if gap > vacuum.EDGE_GAP_ANGSTROM else ()
-    return find_all_concerns([crystal], built.store, np.array([count_primitive_atoms(crystal)]), [crystal.formula])[0]
+    return find_all_concerns([crystal], built.store, [crystal.formula])[0]
 
 
 def find_all_concerns(
-    crystals: Sequence[Crystal], store: GraphStore, primitive_atoms: np.ndarray, formulas: Sequence[str]
+    crystals: Sequence[Crystal], store: GraphStore, formulas: Sequence[str]
 ) -> list[tuple[Concern, ...]]:
     """Find the concerns of many crystals; see `find_concerns`.
 
     Args:
         crystals: Checked crystals.
         store: Their graphs.
-        primitive_atoms: Atoms of their primitive cells, [n_crystals] int64.
         formulas: Their reduced formulas.
     """
     if not crystals:
@@ -71,7 +69,7 @@ def find_all_concerns(
     log_ratio = np.where(np.abs(ratio) > volume_model().edge, ratio, 0.0)
     formers = np.where(suspect, features.formers, 0.0)
     screens = zip(gaps.tolist(), noble.tolist(), formers.tolist(), log_ratio.tolist(), strict=True)
-    rows = zip(crystals, formulas, primitive_atoms.tolist(), map(_Screens._make, screens), strict=True)
+    rows = zip(crystals, formulas, map(_Screens._make, screens), strict=True)
     return [_concerns(*row) for row in rows]
 
 
@@ -101,7 +99,7 @@ def _empty_layers(crystals: Sequence[Crystal], ratio: np.ndarray) -> np.ndarray:
     return gaps
 
 
-def _concerns(crystal: Crystal, formula: str, primitive_atoms: int, screens: _Screens) -> tuple[Concern, ...]:
+def _concerns(crystal: Crystal, formula: str, screens: _Screens) -> tuple[Concern, ...]:
     found: list[Concern | None] = []
     in_vacuum = screens.gap > vacuum.EDGE_GAP_ANGSTROM
     if in_vacuum:
@@ -115,6 +113,6 @@ def _concerns(crystal: Crystal, formula: str, primitive_atoms: int, screens: _Sc
     explained = in_vacuum or molecular is not None or screens.noble > 0
     if screens.log_ratio and not explained:
         found.append(volume_concern(screens.log_ratio))
-    found.append(reduction_concern(crystal, primitive_atoms))
+    found.append(reduction_concern(crystal))
     concerns = [concern for concern in found if concern is not None]
     return tuple(sorted(concerns, key=lambda concern: concern.severity == "edge"))

@@ -17,15 +17,17 @@ MAX_ATOMS = 400
 """Atoms of a cell that is searched: the time goes with their square."""
 
 
-def reduction_concern(crystal: Crystal, primitive_atoms: int) -> Concern | None:
+def reduction_concern(crystal: Crystal) -> Concern | None:
     """Say what a cell nearly is.
 
     Args:
         crystal: A checked crystal.
-        primitive_atoms: Atoms of its primitive cell within the tight tolerance.
     """
     counts = Counter(crystal.numbers.tolist())
-    if primitive_atoms == crystal.n_atoms // gcd(*counts.values()) or crystal.n_atoms > MAX_ATOMS:
+    if gcd(*counts.values()) == 1 or crystal.n_atoms > MAX_ATOMS:
+        return None
+    primitive_atoms = count_primitive_atoms(crystal)
+    if primitive_atoms == crystal.n_atoms // gcd(*counts.values()):
         return None
     if not _may_repeat(crystal, sorted(counts, key=lambda number: counts[number]), crystal.n_atoms // primitive_atoms):
         return None

@@ -50,7 +50,12 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     files: Annotated[
-        list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE database or JSON files, or folders of them.")
+        list[Path],
+        typer.Argument(
+            help="Structure files (CIF, POSCAR, extxyz, JSON and more, perhaps compressed), folders at any depth, or - for "
+            "the standard input.",
+            allow_dash=True,
+        ),
     ],
     model: ModelOption = DEFAULT_MODEL,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV; - is the standard output.")] = None,
@@ -58,9 +63,19 @@ def predict(
         Path | None, typer.Option("--json", help="Write it as a JSON array; - is the standard output.")
     ] = None,
     device: DeviceOption = "cpu",
+    structure_format: Annotated[
+        str, typer.Option("--format", help="Format of all FILES; by each file's name, else its content, if not given.")
+    ] = "",
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=1, help="Processes; one a core if unset, one with --explain.")
     ] = None,
+    allow_missing_hydrogens: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing-hydrogens",
+            help="Predict crystals whose sites lack hydrogens of their stated formula, with this as their status.",
+        ),
+    ] = False,
     explain: Annotated[
         bool,
         typer.Option(
@@ -75,17 +90,27 @@ def predict(
 ) -> int:
     """Predict κ at 300 K of every crystal in FILES: the mean, spread and range of the model's members."""
     from paraisite.prediction.predict import Predictor
+    from paraisite.prediction.prepare import predicted_statuses
+    from paraisite.structures.crystal import ReadOptions
 
     explain = explain or explain_plot is not None
     if explain and csv is not None:
         raise typer.BadParameter("a CSV table has no place for explanations; take --json.", param_hint="--explain")
     predictor = Predictor(model, device=device)
+    reading = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
     if explain:
-        tables = explained_tables(predictor, files, None if json else console, explain_plot)
+        tables = explained_tables(
+            predictor, files, None if json else console, explain_plot, reading, structure_format or None
+        )
     else:
-        tables = predictor.stream_files(files, processes=processes)
+        tables = predictor.stream_files(
+            files,
+            format=structure_format or None,
+            processes=processes,
+            allow_missing_hydrogens=allow_missing_hydrogens,
+        )
     counts: dict[str, int] = {}
     shown: list[pd.DataFrame] = []
     with TableWriter(csv, json) as writer:
@@ -100,7 +125,7 @@ def predict(
     total = sum(counts.values())
     if not quiet and shown:
         show_predictions(pd.concat(shown, ignore_index=True), console, predictor.caution)
-    predicted = counts.get("ok", 0) + counts.get("bondless_atoms", 0)
+    predicted = sum(counts.get(status, 0) for status in predicted_statuses(reading))
     others = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
     Console(stderr=True).print(f"{total} structures: {counts.get('ok', 0)} ok" + (f", {others}" if others else ""))
     if total == 0:

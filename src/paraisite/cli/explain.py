@@ -17,10 +17,16 @@ from paraisite.errors import ParaisiteError
 if TYPE_CHECKING:
     from paraisite.models.explanation import Explanation, Section
     from paraisite.prediction.predict import Predictor
+    from paraisite.structures.crystal import ReadOptions
 
 
 def explained_tables(
-    predictor: Predictor, files: Sequence[Path], console: Console | None, plot_folder: Path | None
+    predictor: Predictor,
+    files: Sequence[Path],
+    console: Console | None,
+    plot_folder: Path | None,
+    reading: ReadOptions,
+    structure_format: str | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Predict and explain the crystals of files, one at a time.
 
@@ -29,6 +35,8 @@ def explained_tables(
         files: Structure files or folders of them.
         console: Where to show each explanation; None shows none.
         plot_folder: Folder for a picture of each; None draws none.
+        reading: What readers let pass.
+        structure_format: Format of all files, as for `iter_crystals`.
 
     Returns:
         Tables of one row each with the further column `explanation`: a dictionary, or None for a failure.
@@ -45,7 +53,7 @@ def explained_tables(
         raise ParaisiteError(explainer.note)
 
     def tables() -> Iterator[pd.DataFrame]:
-        for number, item in enumerate(iter_crystals(files), 1):
+        for number, item in enumerate(iter_crystals(files, format=structure_format, options=reading), 1):
             chunk = prepare([item], predictor.needs)
             explanation = next(explainer.explain(chunk.inputs), None)
             if explanation is not None and console is not None:

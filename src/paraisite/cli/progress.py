@@ -23,7 +23,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from paraisite.fetch.common import FetchProgress
     from paraisite.screening.scan import ScanProgress
-    from paraisite.training.network.run import Report, StageProgress
+    from paraisite.training.network.options import Report, StageProgress
 
 
 @contextmanager

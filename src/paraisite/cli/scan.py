@@ -36,6 +36,13 @@ def scan(
     symmetry: Annotated[
         bool, typer.Option("--spacegroup", help="Look for space groups: about a millisecond a crystal.")
     ] = False,
+    allow_missing_hydrogens: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing-hydrogens",
+            help="Predict crystals whose sites lack hydrogens of the stated formula, with this as their status.",
+        ),
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     engine: Annotated[str, typer.Option("--engine", help="local, or ray for a cluster.")] = "local",
     address: Annotated[
@@ -54,6 +61,7 @@ def scan(
             processes=processes,
             piece_size=piece_size,
             symmetry=symmetry,
+            allow_missing_hydrogens=allow_missing_hydrogens,
             resume=resume,
             query=query,
             engine=cast("Literal['local', 'ray']", engine),

@@ -35,11 +35,11 @@ def train(
 ) -> None:
     """Train an ensemble by a recipe: stages in a chain, all members in one pass, resumable at any moment."""
     from paraisite.cli.progress import training_progress
-    from paraisite.training.network.recipe import FAMILIES, Recipe, family_recipe
-    from paraisite.training.network.run import RunOptions
+    from paraisite.training.network.options import RunOptions
+    from paraisite.training.network.recipe import find_recipe
     from paraisite.training.network.run import train as run
 
-    chosen = family_recipe(recipe) if recipe in FAMILIES else Recipe.from_toml(recipe)
+    chosen = find_recipe(recipe)
     if show:
         typer.echo(chosen.to_toml(), nl=False)
         return

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
         DataError: There is no such data set, or it holds no crystal with κ.
     """
     if name in _EMBEDDED:
-        parts = [loader() for loader in _EMBEDDED[name]]
+        parts = [_LOADERS[part]() for part in _UNIONS.get(name, (name,))]
         crystals = [crystal for part in parts for crystal in part]
         kappa = np.array([float(crystal.properties["kappa"]) for crystal in crystals])
         sizes = tuple(len(part) for part in parts)
@@ -113,9 +114,9 @@ def data_set_names() -> list[str]:
     return [*_EMBEDDED, "aflow_agl", *brought_along()]
 
 
-def parts_of(name: str) -> tuple[str, ...]:
-    """Data sets that a data set is made of, itself where it is one piece."""
-    return _PARTS.get(name, (name,))
+def parts_of(name: str) -> frozenset[str]:
+    """Names of the data sets that a data set is made of; its own where it is no union of others."""
+    return frozenset(_UNIONS.get(name, (name,)))
 
 
 def known_source(name: str) -> Source | None:
@@ -300,18 +301,36 @@ def _read_table(path: Path, kappa_column: str | None) -> Iterator[Crystal | Read
             f"The table {path} needs a column of structure files ({', '.join(FILE_COLUMNS)}) and one of κ "
             f"({', '.join(kappa_names)}); it has {', '.join(columns) or 'no row'}."
         )
-    for row in rows:
-        yield from _read_row(path, row, file_column)
+    for number, row in enumerate(rows, 1):
+        yield from _read_row(path, number, row, file_column)
 
 
-def _read_row(path: Path, row: dict[str, str], file_column: str) -> Iterator[Crystal | ReadFailure]:
+def _read_row(path: Path, number: int, row: dict[str, str], file_column: str) -> Iterator[Crystal | ReadFailure]:
+    """The crystal of a row's file; a cell that does not name one file of one crystal labels nothing."""
+    cell = (row[file_column] or "").strip()
+    items = list(islice(iter_crystals([path.parent / cell]), 2)) if cell and _is_single_file(path.parent / cell) else []
+    if len(items) != 1:
+        reason = f"the column {file_column} is empty" if not cell else f"'{cell}' is no file"
+        reason = f"'{cell}' holds several structures" if items else reason
+        yield ReadFailure(
+            (row.get("material_id") or "").strip() or f"{path.stem}#{number}", f"{path}#{number}", "unreadable",
+            f"{path}: row {number} names no file of one structure, {reason}; write the path of one.",
+        )  # fmt: skip
+        return
     extra = {key: value for key, value in row.items() if key and key != file_column}
-    for item in iter_crystals([path.parent / row[file_column]]):
+    for item in items:
         if isinstance(item, ReadFailure):
             yield item
         else:
             name = extra.get("material_id") or item.material_id
             yield replace(item, material_id=name, properties={**item.properties, **extra})
+
+
+def _is_single_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return False
 
 
 def select(data: DataSet, indices: Sequence[int], failures: Sequence[ReadFailure]) -> DataSet:
@@ -330,15 +349,16 @@ def select(data: DataSet, indices: Sequence[int], failures: Sequence[ReadFailure
 
 _PARENT_TYPES = {119: "zincblende", 160: "zincblende", 36: "wurtzite", 186: "wurtzite"}
 """Types that the crystals of Togo15 with a cell of their own come from, by the space group under which they are listed."""
-_EMBEDDED: dict[str, tuple[Callable[[], list[Crystal]], ...]] = {
-    "togo15": (load_togo15,),
-    "hh143": (load_hh143,),
-    "mix": (load_togo15, load_hh143),
-    "literature": (load_literature,),
+_LOADERS: dict[str, Callable[[], list[Crystal]]] = {
+    "togo15": load_togo15,
+    "hh143": load_hh143,
+    "literature": load_literature,
 }
-NAME_PROTOTYPES = frozenset(_EMBEDDED)
+NAME_PROTOTYPES = frozenset(("togo15", "hh143", "mix", "literature"))
 """Data sets whose crystals name their structure types."""
-_PARTS = {"mix": ("togo15", "hh143")}
+_UNIONS = {"mix": ("togo15", "hh143")}
+"""Data sets that are others put together, in this order."""
+_EMBEDDED = ("togo15", "hh143", "mix", "literature")
 _SOURCES = {
     "togo15": Source("togo15", Level.FIRST_PRINCIPLES, 0.03, "togo15"),
     "hh143": Source("hh143", Level.FIRST_PRINCIPLES, 0.1, "hh143"),

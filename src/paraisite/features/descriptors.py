@@ -1,7 +1,9 @@
 """Descriptors of a crystal for models without a network: its elements, its bonds and the room it has.
 
 All are means, spreads and extremes over the crystal's atoms and bonds, taken from the quotient graph and the volume, so that
-they exist for any crystal and change neither with the choice of the cell nor with its orientation. Lengths, masses and
+they exist for any crystal and change neither with the choice of the cell nor with its orientation. They are continuous in
+positions and cell: bonds have weights that fade out (`paraisite.features.smooth`), extremes of lengths and coordination are
+soft, and complexity is the number of distinct surroundings (`paraisite.features.environments`). Lengths, masses and
 volumes enter as logarithms, as κ itself does: models of κ are products of powers (Slack, doi 10.1016/0022-3697(73)90092-9).
 """
 
@@ -17,17 +19,20 @@ import numpy as np
 from ase.data import atomic_masses, atomic_numbers, covalent_radii
 
 from paraisite.elements import ELEMENTS, PAULING_ELECTRONEGATIVITY
+from paraisite.features.environments import count_environments
+from paraisite.features.smooth import CUTOFF_ANGSTROM, bond_weights, soft_nearest
 from paraisite.graphs.build import build_store
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.primitive import count_primitive_atoms
 
-DESCRIPTOR_GRAPHS = GraphSettings(cutoff_angstrom=5.0)
+DESCRIPTOR_GRAPHS = GraphSettings(cutoff_angstrom=CUTOFF_ANGSTROM)
 """Graphs that hold the nearest shell of nearly every crystal, a metal's twelve neighbours and the eight of CsI included."""
-BOND_FACTOR = 1.2
-"""Neighbours up to this many times an atom's shortest distance are bonded to it: between the shells of rocksalt (1.41)
-and those of a distorted polyhedron; in bcc metals (1.15) the second shell counts too."""
+LENGTH_SHARPNESS, COORDINATION_SHARPNESS, DIFFERENCE_SHARPNESS = 8.0, 4.0, 3.0
+"""β of the soft extremes ln(mean exp(±β x)) / ±β: of ln lengths, of ln coordination numbers and of electronegativities. A
+value that a share w of the atoms or bonds has counts by w exp(β x), so a bond that fades out takes its extreme with it."""
+LENGTH_SPREAD = 0.05
+"""Spreads of ln length far below this rise with their square, √(s² + 0.05²) - 0.05: noise is hardly a spread."""
 
 ELEMENT_PROPERTIES = (
     "electronegativity", "valence electrons", "Mendeleev number", "ln melting point", "p electrons", "d electrons",
@@ -37,17 +42,17 @@ STATISTICS = ("mean", "smallest", "largest", "standard deviation")
 STRUCTURE_DESCRIPTORS = (
     "ln mean mass", "relative variance of the mass", "number of elements",
     "ln volume per atom", "ln covalent volume over volume",
-    "ln nearest-neighbour distance", "ln smallest nearest-neighbour distance",
-    "ln mean coordination number", "ln smallest coordination number", "ln largest coordination number",
-    "bonds: ln length over covalent radii", "bonds: smallest ln length over covalent radii",
+    "ln nearest-neighbour distance", "ln soft-smallest nearest-neighbour distance",
+    "ln mean coordination number", "ln soft-smallest coordination number", "ln soft-largest coordination number",
+    "bonds: ln length over covalent radii", "bonds: soft-smallest ln length over covalent radii",
     "bonds: spread of ln length over covalent radii",
-    "bonds: electronegativity difference", "bonds: largest electronegativity difference", "bonds: ionicity",
+    "bonds: electronegativity difference", "bonds: soft-largest electronegativity difference", "bonds: ionicity",
     "bonds: ln reduced mass", "bonds: mass contrast", "bonds: ln sum of covalent radii", "bonds: radius contrast",
 )  # fmt: skip
 DESCRIPTORS: tuple[str, ...] = (
     *STRUCTURE_DESCRIPTORS,
     *(f"{statistic} {name}" for name in ELEMENT_PROPERTIES for statistic in STATISTICS),
-    "ln atoms of the primitive cell",
+    "ln distinct surroundings",
 )
 """Names of the descriptors, [65]. ln: of the value in Å, Å³, K, cm³/mol or u; energies in eV, Pauling electronegativity."""
 
@@ -60,7 +65,7 @@ def describe_crystals(crystals: Sequence[Crystal]) -> np.ndarray:
     """
     store = build_store(crystals, DESCRIPTOR_GRAPHS)
     volume = np.array([crystal.volume / crystal.n_atoms for crystal in crystals])
-    return describe_graphs(store, volume, np.array([count_primitive_atoms(crystal) for crystal in crystals]))
+    return describe_graphs(store, volume, count_environments(crystals, DESCRIPTOR_GRAPHS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +78,16 @@ class _Elements:
     properties: np.ndarray
 
 
-def describe_graphs(store: GraphStore, volume_per_atom: np.ndarray, primitive_atoms: np.ndarray) -> np.ndarray:
+def describe_graphs(store: GraphStore, volume_per_atom: np.ndarray, environments: np.ndarray) -> np.ndarray:
     """Describe crystals by their graphs.
 
-    An atom without any neighbour in the graph counts as one with a single neighbour that is out of reach.
+    An atom without any neighbour in the graph counts as one with a single neighbour that is out of reach, and one whose
+    weights of bonds sum to less than one has the rest of that bond there.
 
     Args:
         store: Quotient graphs, of settings `DESCRIPTOR_GRAPHS`.
         volume_per_atom: Volume of the cell over its atoms in Å³, [n_graphs].
-        primitive_atoms: Atoms of the primitive cell, [n_graphs].
+        environments: Distinct surroundings of each crystal's atoms, by `count_environments`, [n_graphs].
 
     Returns:
         The columns of `DESCRIPTORS`, [n_graphs, 65] float64, all finite.
@@ -102,13 +108,13 @@ def describe_graphs(store: GraphStore, volume_per_atom: np.ndarray, primitive_at
         np.log(volume_per_atom),
         np.log(nodes.mean(radius**3) / volume_per_atom),
         nodes.mean(np.log(nearest)),
-        np.log(nodes.smallest(nearest)),
+        nodes.soft_extreme(np.log(nearest), -LENGTH_SHARPNESS),
         np.log(nodes.mean(coordination)),
-        np.log(nodes.smallest(coordination)),
-        np.log(nodes.largest(coordination)),
+        nodes.soft_extreme(np.log(coordination), -COORDINATION_SHARPNESS),
+        nodes.soft_extreme(np.log(coordination), COORDINATION_SHARPNESS),
         *_bond_columns(bonds, nodes, element, table),
         *(column for columns in properties for column in columns),
-        np.log(primitive_atoms),
+        np.log(environments),
     ])  # fmt: skip
 
 
@@ -123,6 +129,11 @@ class _Nodes:
     def mean(self, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.bincount(self.graph, self._weight * values, self._n) / self._total)
 
+    def soft_extreme(self, values: np.ndarray, sharpness: float) -> np.ndarray:
+        """Soft largest value, or smallest for a negative sharpness."""
+        mean = self.mean(values)
+        return np.asarray(mean + np.log(self.mean(np.exp(sharpness * (values - mean[self.graph])))) / sharpness)
+
     def smallest(self, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.minimum.reduceat(values, self._start))
 
@@ -132,7 +143,10 @@ class _Nodes:
 
 @dataclass(frozen=True, slots=True)
 class _Bonds:
-    """Bonds of all graphs, counted through: both nodes, length in Å, and the bond's share of its first node's bonds."""
+    """Bonds of all graphs, counted through: both nodes, length in Å, and the bond's share of its first node's bonds.
+
+    The shares of a node sum to its coordination number where that is below 1, else to 1.
+    """
 
     destination: np.ndarray
     source: np.ndarray
@@ -145,13 +159,13 @@ def _bonds(store: GraphStore) -> tuple[np.ndarray, np.ndarray, _Bonds]:
     offset = np.repeat(store.node_pointer[:-1], np.diff(store.edge_pointer))
     destination, source = store.destination + offset, store.source + offset
     distance = store.distance.astype(np.float64)
-    nearest = np.full(store.n_nodes, DESCRIPTOR_GRAPHS.cutoff_angstrom)
-    np.minimum.at(nearest, destination, distance)
-    bonded = distance <= BOND_FACTOR * nearest[destination]
-    destination, source, distance = destination[bonded], source[bonded], distance[bonded]
-    count = store.edge_count[bonded].astype(np.float64)
-    coordination = np.maximum(np.bincount(destination, count, store.n_nodes), 1.0)
-    return nearest, coordination, _Bonds(destination, source, distance, count / coordination[destination])
+    count = store.edge_count.astype(np.float64)
+    nearest = soft_nearest(destination, distance, count, store.n_nodes)
+    weight = count * bond_weights(distance, nearest[destination])
+    bonded = weight > 0
+    destination, source, distance, weight = destination[bonded], source[bonded], distance[bonded], weight[bonded]
+    coordination = np.maximum(np.bincount(destination, weight, store.n_nodes), 1.0)
+    return nearest, coordination, _Bonds(destination, source, distance, weight / coordination[destination])
 
 
 def _bond_columns(bonds: _Bonds, nodes: _Nodes, element: np.ndarray, table: _Elements) -> list[np.ndarray]:
@@ -164,19 +178,17 @@ def _bond_columns(bonds: _Bonds, nodes: _Nodes, element: np.ndarray, table: _Ele
     def mean(values: np.ndarray) -> np.ndarray:
         return nodes.mean(np.bincount(bonds.destination, bonds.share * values, len(element)))
 
-    def smallest(values: np.ndarray) -> np.ndarray:
-        by_node = np.full(len(element), np.inf)
-        np.minimum.at(by_node, bonds.destination, values)
-        found = nodes.smallest(by_node)
-        return np.where(np.isfinite(found), found, 0.0)
-
     mean_relative = mean(relative)
+    deviation = relative - mean_relative[nodes.graph[bonds.destination]]
+    missing = 1 - mean(np.ones_like(relative))
+    alike = mean(np.exp(-LENGTH_SHARPNESS * deviation)) + missing
+    apart = mean(np.exp(DIFFERENCE_SHARPNESS * difference)) + missing
     return [
         mean_relative,
-        smallest(relative),
-        np.sqrt(np.maximum(mean(relative**2) - mean_relative**2, 0.0)),
+        mean_relative - np.log(alike) / LENGTH_SHARPNESS,
+        np.sqrt(mean(deviation**2) + LENGTH_SPREAD**2) - LENGTH_SPREAD,
         mean(difference),
-        -smallest(-difference),
+        np.log(apart) / DIFFERENCE_SHARPNESS,
         mean(1 - np.exp(-(difference**2) / 4)),
         mean(np.log(mass_1 * mass_2 / (mass_1 + mass_2))),
         mean(np.abs(mass_1 - mass_2) / (mass_1 + mass_2)),

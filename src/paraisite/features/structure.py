@@ -115,7 +115,7 @@ def _bonds(crystal: Crystal, radius: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _pairs(crystal: Crystal) -> tuple[NeighbourPairs, float]:
     """Neighbour pairs that hold every atom's nearest shell as far as there is one, and the radius searched in Å."""
-    pairs = NeighbourPairs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+    pairs = NeighbourPairs(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 3)))
     for cutoff in CUTOFFS_ANGSTROM:
         try:
             pairs = find_neighbours(crystal, GraphSettings(cutoff_angstrom=cutoff))

@@ -30,11 +30,13 @@ class NeighbourPairs:
         destination: Index of the atom that receives the message, [n_edges] int64.
         source: Index of the atom that sends it, [n_edges] int64.
         distance: Distance in Å, [n_edges] float64.
+        vector: From the receiving atom to the sending one in Å, [n_edges, 3] float64.
     """
 
     destination: np.ndarray
     source: np.ndarray
     distance: np.ndarray
+    vector: np.ndarray
 
 
 @lru_cache(maxsize=4)
@@ -61,8 +63,8 @@ def find_neighbours(crystal: Crystal, settings: GraphSettings) -> NeighbourPairs
     cell, fractional = _compact_cell(crystal, settings.cutoff_angstrom)
     if crystal.n_atoms**2 > settings.max_edges:
         _refuse_clumps(crystal, fractional @ cell, settings)
-    destination, source, distance = _neighbour_list(settings.cutoff_angstrom).compute(
-        points=fractional @ cell, box=cell, periodic=True, quantities="ijd"
+    destination, source, distance, vector = _neighbour_list(settings.cutoff_angstrom).compute(
+        points=fractional @ cell, box=cell, periodic=True, quantities="ijdD"
     )
     if len(distance) == 0:
         raise StructureError(
@@ -77,7 +79,7 @@ def find_neighbours(crystal: Crystal, settings: GraphSettings) -> NeighbourPairs
             f"({distance[closest]:.3f} Å apart, less than {MIN_DISTANCE_ANGSTROM} Å); check the positions and the cell.",
             code="overlapping_atoms",
         )
-    return NeighbourPairs(destination.astype(np.int64), source.astype(np.int64), distance)
+    return NeighbourPairs(destination.astype(np.int64), source.astype(np.int64), distance, vector)
 
 
 def _refuse_too_many(crystal: Crystal, settings: GraphSettings) -> None:
@@ -131,7 +133,9 @@ def _compact_cell(crystal: Crystal, cutoff_angstrom: float) -> tuple[np.ndarray,
 
 def _heights(cell: np.ndarray, volume: float) -> np.ndarray:
     """Distances between opposite faces of a cell in Å, [3]."""
-    cross = np.array([np.cross(cell[1], cell[2]), np.cross(cell[2], cell[0]), np.cross(cell[0], cell[1])])
+    first, second = cell[[1, 2, 0]], cell[[2, 0, 1]]
+    # np.cross takes ten times as long for three vectors.
+    cross = first[:, [1, 2, 0]] * second[:, [2, 0, 1]] - first[:, [2, 0, 1]] * second[:, [1, 2, 0]]
     return np.asarray(volume / np.sqrt((cross**2).sum(axis=1)))
 
 

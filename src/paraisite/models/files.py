@@ -12,6 +12,7 @@ from paraisite.atomic import write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
+from paraisite.models.card import check_card
 from paraisite.models.names import DEFAULT_MODEL
 
 WEIGHTS_NAME = "model.safetensors"
@@ -94,6 +95,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         raise ModelFileError(
             f"The model in {folder} was made for another list of elements, so its rows would be mixed up."
         )
+    check_card(card, path)
     return card
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paraisite.features.descriptors import describe_graphs
+from paraisite.features.environments import count_environments
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.primitive import count_primitive_atoms
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,6 @@ def gather_inputs(
     formulas: Sequence[str],
     store: GraphStore,
     needs: Needs,
-    primitive_atoms: np.ndarray | None = None,
 ) -> Inputs:
     """Gather what a model asks for.
 
@@ -69,14 +68,11 @@ def gather_inputs(
         formulas: Their reduced formulas.
         store: Their graphs, of the settings in `needs`.
         needs: What the model asks for.
-        primitive_atoms: Atoms of their primitive cells, [n], where they were counted already.
     """
     descriptors = None
     if needs.descriptors:
         volume_per_atom = np.array([crystal.volume / crystal.n_atoms for crystal in crystals])
-        if primitive_atoms is None:
-            primitive_atoms = np.array([count_primitive_atoms(crystal) for crystal in crystals], dtype=np.int64)
-        descriptors = describe_graphs(store, volume_per_atom, primitive_atoms)
+        descriptors = describe_graphs(store, volume_per_atom, count_environments(crystals, needs.graphs))
     return Inputs(
         material_id=[crystal.material_id for crystal in crystals],
         formula=list(formulas),

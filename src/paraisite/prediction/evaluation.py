@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from paraisite.datasets.catalogue import DataSet, known_source, load_data_set, parts_of, select
+from paraisite.datasets.identity import crystal_keys, split_keys
 from paraisite.metrics import error_metrics
+from paraisite.models.card import check_card
 from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.predict import Predictor
@@ -84,9 +86,11 @@ def evaluate(
 
 
 def _seen(data: DataSet, model: str | Path) -> bool:
-    card = read_card(find_model(model))
-    trained = {stage["data"] for stage in card.get("recipe", {}).get("stages", [])} | set(card.get("data_sets", []))
-    if not data.catalogued and known_source(data.name) is not None:
-        return False  # a file that is named like a data set of the package is another one
-    known = {part for name in trained for part in parts_of(name)}
-    return any(part in known for part in parts_of(data.name))
+    """Whether the model was trained on a data set of this name or its parts, or on a crystal of it with the same κ."""
+    folder = find_model(model)
+    card = check_card(read_card(folder), folder)
+    stages = [] if card.recipe is None else [stage.data for stage in card.recipe.stages]
+    trained = frozenset[str]().union(*(parts_of(name) for name in [*stages, *card.data_sets]))
+    # A file that is named like a data set of the package is another one.
+    named = parts_of(data.name) if data.catalogued or known_source(data.name) is None else frozenset[str]()
+    return bool(named & trained or crystal_keys(data) & split_keys(card.trained_on_crystals))

@@ -20,8 +20,8 @@ from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prep
 from paraisite.prediction.table import columns, make_table
 from paraisite.prediction.worker import WorkerPool
 from paraisite.structures.convert import as_crystal
-from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.readers import structure_files
+from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
+from paraisite.structures.readers import STANDARD_INPUT, structure_files
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -102,34 +102,59 @@ class Predictor:
             yield prepared, self.outputs(prepared)
 
     def stream_files(
-        self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        format: str | None = None,  # noqa: A002 - the word that users expect
+        processes: int | None = None,
+        allow_missing_hydrogens: bool = False,
     ) -> Iterator[pd.DataFrame]:
         """Predict the crystals of files, a table a chunk, in the order of the files; memory stays bounded.
 
         Args:
-            paths: Structure files or folders of them.
+            paths: Structure files, folders of them at any depth, or `-` for the standard input.
+            format: Format of all files, as for `iter_crystals`; by each file's name, else its content, if not given.
             processes: Processes in all, this one included; without it, one a core where there are enough files.
+            allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the formula that their file states, with
+                the status `missing_hydrogens`; else they are refused with it.
 
         Yields:
             Tables of up to 256 rows.
+
+        Raises:
+            StructureError: `unsupported_format` for a format that does not exist.
         """
-        for chunk in self._prepared(_expand(paths), processes):
+        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+        for chunk in self._prepared(_expand(paths, format), format, processes, options):
             yield self.predict_prepared(chunk)
 
-    def predict_files(self, paths: str | Path | Sequence[str | Path], *, processes: int | None = None) -> pd.DataFrame:
+    def predict_files(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        format: str | None = None,  # noqa: A002 - as above
+        processes: int | None = None,
+        allow_missing_hydrogens: bool = False,
+    ) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
-        return self._join(list(self.stream_files(paths, processes=processes)))
+        tables = self.stream_files(
+            paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+        )
+        return self._join(list(tables))
 
-    def _prepared(self, paths: list[Path], processes: int | None) -> Iterator[Prepared]:
+    def _prepared(
+        self, paths: list[Path], kind: str | None, processes: int | None, options: ReadOptions
+    ) -> Iterator[Prepared]:
         wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
-        if wanted <= 1:
-            yield from prepare_paths(paths, self.needs)
+        # The standard input belongs to this process alone.
+        if wanted <= 1 or any(str(path) == STANDARD_INPUT for path in paths):
+            yield from prepare_paths(paths, self.needs, options, kind)
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.needs) as pool:
+        with WorkerPool(wanted - 1, self.needs, options, kind) as pool:
             rest = pool.prepare(paths[head:])
-            yield from prepare_paths(paths[:head], self.needs)
+            yield from prepare_paths(paths[:head], self.needs, options, kind)
             yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -148,10 +173,14 @@ def predict_files(
     model: str | Path = DEFAULT_MODEL,
     *,
     device: str = "cpu",
+    format: str | None = None,  # noqa: A002 - the word that users expect
     processes: int | None = None,
+    allow_missing_hydrogens: bool = False,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
-    return Predictor(model, device=device).predict_files(paths, processes=processes)
+    return Predictor(model, device=device).predict_files(
+        paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+    )
 
 
 def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
@@ -161,12 +190,12 @@ def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
         return ReadFailure(f"structure-{index}", "", error.code, f"Structure {index}: {error}")
 
 
-def _expand(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+def _expand(paths: str | Path | Sequence[str | Path], kind: str | None) -> list[Path]:
     """Replace each folder by its files, so that they can be shared out."""
     expanded: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         try:
-            expanded += structure_files(path, None) if path.is_dir() else [path]
+            expanded += structure_files(path, kind) if path.is_dir() else [path]
         except (StructureError, OSError):
             expanded.append(path)  # the reader says what is wrong with it
     return expanded

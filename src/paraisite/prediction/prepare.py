@@ -12,14 +12,19 @@ import numpy as np
 from paraisite.applicability import Concern, find_all_concerns
 from paraisite.graphs.build import build_graphs
 from paraisite.models.inputs import Inputs, Needs, gather_inputs
-from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.primitive import count_primitive_atoms
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import iter_crystals
+from paraisite.structures.statements import MISSING_HYDROGENS
 
 CHUNK_CRYSTALS = 256
 """Crystals that are carried through the pipeline together: many enough for the model, few enough for the memory."""
 OK = "ok"
 BONDLESS = "bondless_atoms"
+
+
+def predicted_statuses(options: ReadOptions = STRICT) -> frozenset[str]:
+    """Status of rows that carry a prediction, some of them with a warning, where readers let pass what `options` say."""
+    return frozenset({OK, BONDLESS} | ({MISSING_HYDROGENS} if options.allow_missing_hydrogens else set()))
 
 
 @dataclass(slots=True)
@@ -30,7 +35,7 @@ class Rows:
         material_id: Identifiers.
         formula: Reduced formulas; empty for a failure.
         n_atoms: Atoms in the cell; 0 for a failure.
-        status: `ok`, `bondless_atoms` (predicted, with a warning), or the code of the error.
+        status: `ok`, `bondless_atoms` or `missing_hydrogens` (predicted, with a warning), or the code of the error.
         error: The sentence that explains a status other than `ok`; else empty.
         source: Where each was read.
     """
@@ -60,9 +65,21 @@ class Prepared:
     concerns: list[tuple[Concern, ...]]
 
 
-def prepare_paths(paths: Iterable[str | Path], needs: Needs) -> Iterator[Prepared]:
-    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error."""
-    stream = iter_crystals(paths)
+def prepare_paths(
+    paths: Iterable[str | Path],
+    needs: Needs,
+    options: ReadOptions = STRICT,
+    format: str | None = None,  # noqa: A002 - the word that users expect
+) -> Iterator[Prepared]:
+    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error.
+
+    Args:
+        paths: Files and folders.
+        needs: What the model asks of crystals.
+        options: What readers let pass.
+        format: Format of all files, as for `iter_crystals`.
+    """
+    stream = iter_crystals(paths, format=format, options=options)
     while items := list(islice(stream, CHUNK_CRYSTALS)):
         yield prepare(items, needs)
 
@@ -89,14 +106,25 @@ def prepare(items: Sequence[Crystal | ReadFailure], needs: Needs) -> Prepared:
         rows.status[position[index]] = error.code
         rows.error[position[index]] = str(error)
     predicted = position[built.kept]
-    for row in predicted[built.store.bondless]:
-        rows.status[row] = BONDLESS
-        rows.error[row] = (
-            f"Some atoms have no neighbour within {needs.graphs.cutoff_angstrom:g} Å, so the model cannot see how they are "
-            "bound."
-        )
     kept = [crystals[index] for index in built.kept]
-    primitive_atoms = np.array([count_primitive_atoms(crystal) for crystal in kept], dtype=np.int64)
+    _add_warnings(rows, predicted, kept, built.store.bondless, needs.graphs.cutoff_angstrom)
     formulas = [rows.formula[row] for row in predicted]
-    concerns = find_all_concerns(kept, built.store, primitive_atoms, formulas)
-    return Prepared(rows, predicted, gather_inputs(kept, formulas, built.store, needs, primitive_atoms), concerns)
+    concerns = find_all_concerns(kept, built.store, formulas)
+    return Prepared(rows, predicted, gather_inputs(kept, formulas, built.store, needs), concerns)
+
+
+def _add_warnings(
+    rows: Rows, predicted: np.ndarray, crystals: Sequence[Crystal], bondless: np.ndarray, cutoff_angstrom: float
+) -> None:
+    """Put what speaks against a prediction into its row; the reader's doubt goes first."""
+    for row, crystal, unbound in zip(predicted.tolist(), crystals, bondless.tolist(), strict=True):
+        sentences = []
+        if unbound:
+            rows.status[row] = BONDLESS
+            sentences.append(
+                f"Some atoms have no neighbour within {cutoff_angstrom:g} Å, so the model cannot see how they are bound."
+            )
+        if crystal.warning is not None:
+            rows.status[row] = crystal.warning.code
+            sentences.insert(0, f"{crystal.warning.message}.")
+        rows.error[row] = " ".join(sentences)

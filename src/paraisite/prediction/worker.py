@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from paraisite.processes.child import Child, Parent
+from paraisite.structures.crystal import STRICT, ReadOptions
 
 if TYPE_CHECKING:
     from paraisite.models.inputs import Needs
@@ -22,11 +23,17 @@ TASKS_AHEAD = 2
 class WorkerPool:
     """Worker processes that prepare paths, their results in the order of the paths."""
 
-    def __init__(self, n_workers: int, needs: Needs) -> None:
-        """Start the workers."""
+    def __init__(
+        self,
+        n_workers: int,
+        needs: Needs,
+        options: ReadOptions = STRICT,
+        format: str | None = None,  # noqa: A002 - as in `prepare_paths`
+    ) -> None:
+        """Start the workers, which read as `prepare_paths` does with the same arguments."""
         self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
         for worker in self._workers:
-            worker.send(needs)
+            worker.send((needs, options, format))
 
     def __enter__(self) -> Self:
         """Use the pool in a `with` block, which ends the workers."""
@@ -77,9 +84,9 @@ def main() -> None:
 
     parent = Parent()
     try:
-        needs: Needs = parent.receive()
+        needs, options, kind = parent.receive()
         while True:
-            for chunk in prepare_paths(parent.receive(), needs):
+            for chunk in prepare_paths(parent.receive(), needs, options, kind):
                 parent.send(chunk)
             parent.send(None)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):

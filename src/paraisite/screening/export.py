@@ -17,7 +17,7 @@ from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, Records
 from paraisite.screening.selection import Selection, stream_rows
 from paraisite.screening.sources import Source
 from paraisite.structures.convert import to_pymatgen
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import file_records
 
 GONE = "source_gone"
@@ -60,7 +60,7 @@ def _read_wanted(path: Path, wanted: set[str]) -> Iterator[Crystal | ReadFailure
     """Items of a file that are wanted; each is taken off the set."""
     names = wanted | {_NUMBER.sub("", source) for source in wanted}
     for piece in Source(str(path), (path,)).pieces(_PIECE_SIZE):
-        for item in _without_unwanted(piece, wanted, names).items():
+        for item in _without_unwanted(piece, wanted, names).items(ReadOptions(allow_missing_hydrogens=True)):
             if item.source in wanted:
                 wanted.discard(item.source)
                 yield item

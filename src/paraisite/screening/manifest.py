@@ -29,6 +29,7 @@ class Manifest:
         n_members: Its members.
         piece_size: Structures of a part, at most.
         symmetry: Whether space groups were looked for.
+        allow_missing_hydrogens: Whether crystals without all their hydrogens were predicted.
         version: Version of the package.
     """
 
@@ -39,6 +40,7 @@ class Manifest:
     n_members: int
     piece_size: int
     symmetry: bool
+    allow_missing_hydrogens: bool = False
     version: str = __version__
 
 

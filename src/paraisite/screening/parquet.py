@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paraisite.screening.pieces import FailedPiece, Piece, failure
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.json_structures import parse_entry
 from paraisite.structures.optimade import STRUCTURE_KEYS
 from paraisite.structures.origin import Origin
@@ -51,7 +51,7 @@ class ParquetPiece:
     stop: int
     first: int
 
-    def items(self) -> Iterator[Crystal | ReadFailure]:
+    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
         """Crystals of the rows."""
         try:
             rows = _rows(self.path, self.row_group, self.start, self.stop)
@@ -61,7 +61,7 @@ class ParquetPiece:
         stem = Path(self.path).stem
         for number, row in enumerate(rows, self.first + 1):
             origin = Origin(f"{self.path}#{number}", f"{stem}#{number}")
-            yield parse_record(_RowRecord(row), origin)
+            yield parse_record(_RowRecord(row), origin, options)
 
 
 class _RowGroup:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from paraisite.structures.checks import unreadable
-from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.readers import content_records, failure_of, iter_crystals, parse_record
 
@@ -17,7 +17,7 @@ from paraisite.structures.readers import content_records, failure_of, iter_cryst
 class Piece(Protocol):
     """A part of a source that can be sent to another process."""
 
-    def items(self) -> Iterator[Crystal | ReadFailure]:
+    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
         """Crystals, and failures in the place of those that cannot be read."""
         ...
 
@@ -32,9 +32,9 @@ class FilesPiece:
 
     paths: tuple[str, ...]
 
-    def items(self) -> Iterator[Crystal | ReadFailure]:
+    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
         """Crystals of the files."""
-        return iter_crystals(self.paths)
+        return iter_crystals(self.paths, options=options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class RecordsPiece:
 
     records: tuple[tuple[Record, Origin], ...]
 
-    def items(self) -> Iterator[Crystal | ReadFailure]:
+    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
         """Crystals of the records."""
-        return (parse_record(record, origin) for record, origin in self.records)
+        return (parse_record(record, origin, options) for record, origin in self.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class ContentsPiece:
 
     contents: tuple[tuple[str, bytes], ...]
 
-    def items(self) -> Iterator[Crystal | ReadFailure]:
+    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
         """Crystals of the files."""
         for name, data in self.contents:
-            yield from (parse_record(record, origin) for record, origin in content_records(name, data))
+            yield from (parse_record(record, origin, options) for record, origin in content_records(name, data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class ZipPiece:
     archive: str
     members: tuple[str, ...]
 
-    def items(self) -> Iterator[Crystal | ReadFailure]:
+    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
         """Crystals of the members."""
         with zipfile.ZipFile(self.archive) as archive:
             for member in self.members:
@@ -90,7 +90,7 @@ class ZipPiece:
                 except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
                     yield failure(name, error)
                     continue
-                yield from (parse_record(record, origin) for record, origin in content_records(name, data))
+                yield from (parse_record(record, origin, options) for record, origin in content_records(name, data))
 
 
 def failure(name: str, reason: object) -> ReadFailure:
@@ -108,6 +108,6 @@ class FailedPiece:
 
     failures: tuple[ReadFailure, ...]
 
-    def items(self) -> Iterator[Crystal | ReadFailure]:
+    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:  # noqa: ARG002 - as for all pieces
         """The failures."""
         return iter(self.failures)

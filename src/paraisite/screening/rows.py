@@ -14,10 +14,8 @@ from paraisite.prediction.prepare import Prepared
 from paraisite.prediction.table import kappa_columns
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.space_group import find_symmetry
+from paraisite.structures.statements import DALTON_PER_ANGSTROM3
 from paraisite.uncertainty.judgement import Judgement
-
-DALTON_PER_ANGSTROM3 = 1.66053906892
-"""1 Da/Å³ in g/cm³ (CODATA 2022)."""
 
 
 def schema(n_members: int) -> pa.Schema:

@@ -18,7 +18,7 @@ from paraisite.fetch.common import Report
 from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits
 from paraisite.models.files import WEIGHTS_NAME, find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
-from paraisite.prediction.prepare import BONDLESS, OK
+from paraisite.prediction.prepare import predicted_statuses
 from paraisite.screening.local import scan_locally
 from paraisite.screening.manifest import (
     PARTS,
@@ -35,10 +35,9 @@ from paraisite.screening.ray_engine import scan_with_ray
 from paraisite.screening.remote import find_source
 from paraisite.screening.scanner import PieceResult, ScannerSettings
 from paraisite.screening.sources import Meter, Source, Work
+from paraisite.structures.crystal import ReadOptions
 
 PIECE_SIZE = 1024
-PREDICTED = {OK, BONDLESS}
-"""Status of rows that carry a prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ class ScanOptions:
         processes: Working processes; one a core if unset.
         piece_size: Structures of a part, at most.
         symmetry: Whether to look for space groups, which takes about a millisecond a crystal.
+        allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the stated formula, with the status
+            `missing_hydrogens`; else they are refused with it.
         resume: Go on with the scan that is in the folder.
         query: Filter of an `optimade:` source.
         engine: `local`, or `ray` for a cluster.
@@ -65,6 +66,7 @@ class ScanOptions:
     processes: int | None = None
     piece_size: int = PIECE_SIZE
     symmetry: bool = False
+    allow_missing_hydrogens: bool = False
     resume: bool = False
     query: str = ""
     engine: Literal["local", "ray"] = "local"
@@ -138,6 +140,7 @@ def _scan(
         n_members=int(read_card(folder)["architecture"]["n_members"]),
         piece_size=options.piece_size,
         symmetry=options.symmetry,
+        allow_missing_hydrogens=options.allow_missing_hydrogens,
     )
     (out / PARTS).mkdir(parents=True, exist_ok=True)
     begin(out, manifest)
@@ -145,9 +148,11 @@ def _scan(
     before = Counter[str]()
     for index in done:
         before.update(pq.read_table(part_path(out, index), columns=["status"])["status"].to_pylist())
-    settings = ScannerSettings(out.absolute(), folder.absolute(), options.device, options.symmetry)
+    reading = ReadOptions(allow_missing_hydrogens=options.allow_missing_hydrogens)
+    settings = ScannerSettings(out.absolute(), folder.absolute(), options.device, options.symmetry, reading)
     counts, n_parts, clock = Counter[str](), len(done), _Clock(Meter(opened.size()))
-    progress = _progress(before, counts, n_parts, clock)
+    predicted = predicted_statuses(reading)
+    progress = _progress(before, counts, n_parts, clock, predicted)
     results = _results(Work(opened, options.piece_size, done), settings, options, clock.meter)
     with ExitStack() as stack:
         stack.callback(clean, out)
@@ -156,7 +161,7 @@ def _scan(
             counts.update(result.counts)
             n_parts += 1
             clock.tick(result.index)
-            progress = _progress(before, counts, n_parts, clock)
+            progress = _progress(before, counts, n_parts, clock, predicted)
             if options.report is not None:
                 options.report(progress)
     finish(out, manifest, dict(before + counts))
@@ -205,9 +210,11 @@ class _Clock:
         self.seconds_left = self.meter.left * seconds / n_bytes if n_bytes > 0 else None
 
 
-def _progress(before: Counter[str], now: Counter[str], n_parts: int, clock: _Clock) -> ScanProgress:
+def _progress(
+    before: Counter[str], now: Counter[str], n_parts: int, clock: _Clock, predicted: frozenset[str]
+) -> ScanProgress:
     both = before + now
-    failed = sum(count for status, count in both.items() if status not in PREDICTED)
+    failed = sum(count for status, count in both.items() if status not in predicted)
     return ScanProgress(both.total(), now.total(), failed, n_parts, clock.seconds, clock.seconds_left)
 
 

@@ -17,6 +17,7 @@ from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
 from paraisite.screening.manifest import part_path
 from paraisite.screening.pieces import Piece
 from paraisite.screening.rows import describe, make_rows, schema
+from paraisite.structures.crystal import STRICT, ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class ScannerSettings:
         model: Folder of the model.
         device: `cpu` or `cuda`.
         symmetry: Whether to look for space groups.
+        reading: What readers let pass.
     """
 
     out: Path
     model: Path
     device: str = "cpu"
     symmetry: bool = False
+    reading: ReadOptions = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Scanner:
 
     def tables(self, piece: Piece) -> Iterator[pa.Table]:
         """Rows of a piece, a chunk at a time, so that memory stays bounded whatever the piece."""
-        items = piece.items()
+        items = piece.items(self.settings.reading)
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
             prepared = prepare(chunk, self.predictor.needs)
             described = describe(chunk, symmetry=self.settings.symmetry)

@@ -16,6 +16,7 @@ from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
+from paraisite.structures.stated_columns import check_columns
 
 SQLITE_START = b"SQLite format 3\x00"
 
@@ -86,7 +87,8 @@ def _parse_row(row: Any, origin: Origin) -> Crystal:
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise unreadable(origin.source, f"the row is broken, {error}") from error
     properties = scalar_columns(pairs, skip=used)
-    return from_cartesian(numbers, cell, positions, pbc=pbc, origin=origin, properties=properties)
+    crystal = from_cartesian(numbers, cell, positions, pbc=pbc, origin=origin, properties=properties)
+    return check_columns(crystal, pairs)
 
 
 def _check_tables(path: Path) -> None:

@@ -1,7 +1,7 @@
-"""CIF: a fast path on gemmi's parser, and pymatgen for what it cannot judge.
+"""CIF, read by gemmi's parser, and never read other than the file's own statements say.
 
-The fast path follows pymatgen's `CifParser` (MIT licence, https://pymatgen.org) in the lattice orientation, in rounding
-0.3333 and 0.6667 to thirds, and in the tolerance at which sites merge, so that both read the same crystal.
+Follows pymatgen's `CifParser` (MIT licence, https://pymatgen.org) in the lattice orientation, in rounding 0.3333 and 0.6667
+to thirds, and in the tolerance at which sites merge, so that both read the same crystal.
 """
 
 from __future__ import annotations
@@ -10,29 +10,28 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
-from math import isfinite, isnan
+from math import isfinite
+from typing import Any
 
 import gemmi
 import numpy as np
 
 from paraisite.errors import StructureError
-from paraisite.structures.checks import atomic_number, check_crystal, check_occupancy, one_line, unreadable
-from paraisite.structures.cif_fallback import read_block_slowly
-from paraisite.structures.cif_symmetry import Doubt, agreeing_choices, block_value, symmetry_of
+from paraisite.structures.checks import check_crystal, one_line, unreadable
+from paraisite.structures.cif_sites import Sites, floats, sites_of
+from paraisite.structures.cif_statements import block_value, statements_of
+from paraisite.structures.cif_symmetry import check_closed, one_choice, symmetry_of
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.symmetry import coincident_sites, expand
+from paraisite.structures.statements import Statements, check_statements, contradiction
+from paraisite.structures.symmetry import Group, coincident_sites, expand, first_of_each_place
 
 _CELL_TAGS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-_SITE_COLUMNS = ["fract_x", "fract_y", "fract_z", "?type_symbol", "?label", "?occupancy", "?attached_hydrogens"]
-_MAGNETIC = ("_space_group_magn", "_space_group_symop_magn", "_atom_site_moment", "_magnetic_space_group")
-
-_TYPE_SYMBOL = re.compile(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*|0)?")
-_PLAIN_LABEL = re.compile(r"([A-Z][a-z]?)\d*")
 _BLOCK_START = re.compile(r"^[ \t]*data_", re.IGNORECASE | re.MULTILINE)
 
 MAX_IMAGES = 1_000_000
 """Sites times symmetry operations, at most; no crystal with so many atoms can be predicted."""
+_DOTTED = re.compile(r"^([ \t]*_(?:cell|atom_site|space_group|symmetry|chemical|exptl_crystal))\.", re.MULTILINE)
 _THIRDS = (1 / 3, 2 / 3)
 _THIRD_TOLERANCE = 1e-4
 
@@ -48,6 +47,8 @@ def cif_records(data: bytes, name: str) -> Iterator[Record]:
         StructureError: `no_atoms` if no block holds sites, `unreadable` if there is no block at all.
     """
     text = _as_ascii(data)
+    if "_atom_site.fract_x" in text:  # the names of the dictionary's later versions
+        text = _DOTTED.sub(r"\1_", text)
     try:
         blocks: list[gemmi.cif.Block | str] = list(gemmi.cif.read_string(text))
     except (ValueError, RuntimeError):  # syntax, or two blocks of one name
@@ -61,63 +62,103 @@ def cif_records(data: bytes, name: str) -> Iterator[Record]:
         )
     # A publication often adds a block without sites; the file's own name then still says which crystal it is.
     use_name = len(with_sites) > 1
-    magnetic = any(tag in text for tag in _MAGNETIC)
     for block in with_sites:
-        yield partial(_read_block, block, use_name, magnetic)
+        yield partial(_read_block, block, use_name)
 
 
 def read_block(block: gemmi.cif.Block, origin: Origin) -> Crystal:
-    """Crystal of one data block, by the fast path where it applies.
+    """Crystal of one data block.
 
     Raises:
-        StructureError: A block that neither path can read, or a crystal that fails a check.
-    """
-    try:
-        return read_block_fast(block, origin)
-    except Doubt as doubt:
-        return read_block_slowly(block.as_string(), origin, str(doubt))
-
-
-def read_block_fast(block: gemmi.cif.Block, origin: Origin) -> Crystal:
-    """Crystal of one data block without pymatgen.
-
-    Raises:
-        Doubt: Content that only the general parser can judge.
-        StructureError: Content that no parser may accept.
+        StructureError: `contradicts_file` where the crystal, or one statement, contradicts another; `unreadable` for what
+            cannot be understood; or what a check finds.
     """
     name = origin.source
     cell, lengths_angles = _cell(block, name)
-    numbers, fractional, labels = _sites(block, name)
-    symmetry = symmetry_of(block, lengths_angles, name)
-    fractional = _snap_thirds(fractional)
-    if len(fractional) * max(len(rotations) for rotations, _ in symmetry.choices) > MAX_IMAGES:
-        raise unreadable(name, f"{len(fractional)} sites under all symmetry operations are over {MAX_IMAGES} atoms")
-    choices = [expand(fractional, cell, operations) for operations in symmetry.choices]
-    if symmetry.doubtful:
-        choices = agreeing_choices(block, [(numbers[site], (atoms, site)) for atoms, site in choices], symmetry, name)
-    atoms, site = choices[0]
-    if (pair := coincident_sites(atoms, site)) is not None:
-        raise _coincidence(numbers, labels, pair, name)
-    return check_crystal(Crystal(numbers[site], cell, atoms, origin.material_id, origin.source), name=name)
+    statements = statements_of(block)
+    sites = sites_of(block, statements, name)
+    symmetry = symmetry_of(block, cell, (lengths_angles[3], lengths_angles[5]), name)
+    n_images = len(sites.numbers) * max(group.order for group in symmetry.choices)
+    if n_images > MAX_IMAGES:
+        raise unreadable(name, f"{len(sites.numbers)} sites under all symmetry operations are over {MAX_IMAGES} atoms")
+    if len(symmetry.choices) > 1:
+        return one_choice([_attempt(sites, cell, group, statements, origin) for group in symmetry.choices], name)
+    crystal = _crystal(sites, cell, symmetry.choices[0], statements, origin)
+    check_closed(crystal, symmetry, name)
+    if symmetry.confirm and (statements.formula is None or statements.formula_units is None):
+        raise contradiction(
+            name, f"its symmetry {symmetry.confirm}", "it gives no formula and number of formula units that settle it"
+        )
+    return crystal
 
 
-def _read_block(block: gemmi.cif.Block | str, use_name: bool, magnetic: bool, origin: Origin) -> Crystal:
+def _attempt(
+    sites: Sites, cell: np.ndarray, group: Group, statements: Statements, origin: Origin
+) -> tuple[Crystal, StructureError | None]:
+    """Crystal of one choice of operations, and what speaks against it."""
+    try:
+        return _crystal(sites, cell, group, statements, origin), None
+    except StructureError as error:
+        return Crystal(sites.numbers, cell, sites.fractional), error
+
+
+def _crystal(sites: Sites, cell: np.ndarray, group: Group, statements: Statements, origin: Origin) -> Crystal:
+    """Checked crystal of some operations."""
+    name = origin.source
+    atoms, site = expand(_snap_thirds(sites.fractional), cell, group.operations)
+    numbers = sites.numbers[site]
+    repeated = coincident_sites(atoms, site)
+    if repeated is not None:
+        if sites.numbers[repeated[0]] == sites.numbers[repeated[1]]:
+            kept = first_of_each_place(atoms, numbers)
+            atoms, numbers = atoms[kept], numbers[kept]
+            repeated = None if _lists_all(sites, numbers, statements) else repeated
+            repeated = repeated or coincident_sites(atoms, site[kept])
+        if repeated is not None:
+            raise _coincidence(sites.numbers, sites.labels, repeated, name)
+    crystal = check_crystal(Crystal(numbers, cell, atoms, origin.material_id, name), name=name)
+    return check_statements(crystal, statements, name=name)
+
+
+def _lists_all(sites: Sites, numbers: np.ndarray, statements: Statements) -> bool:
+    """Whether sites that are listed twice by symmetry are a full list of atoms beside the operations, or are checked."""
+    confirmed = statements.formula is not None and statements.formula_units is not None
+    return confirmed or len(sites.numbers) == len(numbers)
+
+
+def _read_block(block: gemmi.cif.Block | str, use_name: bool, origin: Origin) -> Crystal:
     """Crystal of a block that gemmi has parsed, or of the text of one in a file that it refused as a whole."""
     if isinstance(block, str):
         header = block.lstrip()[len("data_") :].split(None, 1)
         if use_name and header:
             origin.material_id = header[0]
         try:
-            parsed = gemmi.cif.read_string(block).sole_block()
+            parsed = _without_repeats(gemmi.cif.read_string(block, check_level=0).sole_block(), origin.source)
         except (ValueError, RuntimeError) as error:
-            return read_block_slowly(block, origin, one_line(error))
+            raise unreadable(origin.source, f"the block is no CIF, {one_line(error)}", "correct it") from error
     else:
         parsed = block
         if use_name and parsed.name.strip():
             origin.material_id = parsed.name
-    if magnetic:
-        return read_block_slowly(parsed.as_string(), origin, "a magnetic structure")
     return read_block(parsed, origin)
+
+
+def _without_repeats(block: gemmi.cif.Block, name: str) -> gemmi.cif.Block:
+    """The block, where a name that stands in it twice has the same value both times or none the second time."""
+    values: dict[str, str] = {}
+    for item in block:
+        pair: Any = item.pair
+        tags = [] if item.loop is None else [tag.lower() for tag in item.loop.tags]
+        if any(tag in values for tag in tags):
+            raise StructureError(f"{name}: the block has two lists of one name; keep one of them.", code="unreadable")
+        values.update(dict.fromkeys(tags, ""))
+        if pair is None:
+            continue
+        tag, value = pair[0].lower(), gemmi.cif.as_string(pair[1]).strip()
+        if tag in values and value not in ("", "?", ".", values[tag]):
+            raise contradiction(name, f"'{values[tag]}' as {pair[0]}", f"it says '{value}' too")
+        values.setdefault(tag, value)
+    return block
 
 
 def _as_ascii(data: bytes) -> str:
@@ -145,8 +186,9 @@ def _cell(block: gemmi.cif.Block, name: str) -> tuple[np.ndarray, list[float]]:
     if not any(raw):
         raise StructureError(f"{name}: the block has no cell lengths and angles; add them.", code="no_cell")
     if not all(raw):
-        raise Doubt("a cell without all six parameters")
-    values = _floats(raw)
+        missing = ", ".join(f"_cell_{tag}" for tag, word in zip(_CELL_TAGS, raw, strict=True) if not word)
+        raise StructureError(f"{name}: the cell lacks {missing}; add what lacks.", code="no_cell")
+    values = floats(raw, name)
     if not all(map(isfinite, values)):
         raise StructureError(
             f"{name}: the cell {' '.join(raw)} holds numbers that are not finite; correct it.", code="invalid_cell"
@@ -186,89 +228,6 @@ def lattice_vectors(values: list[float], name: str) -> np.ndarray:
             [0.0, 0.0, c],
         ]
     )
-
-
-def _sites(block: gemmi.cif.Block, name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Atomic numbers [n_sites], fractional coordinates [n_sites, 3] and labels of the listed sites."""
-    table = block.find("_atom_site_", _SITE_COLUMNS)
-    if not table:
-        raise Doubt("sites without all three coordinates")
-    columns = [list(table.column(i)) if table.has_column(i) else None for i in range(len(_SITE_COLUMNS))]
-    x, y, z, symbols, labels, occupancy, hydrogens = columns
-    if hydrogens and any(value not in ("0", ".", "?") for value in hydrogens):
-        raise unreadable(name, "hydrogen atoms are counted but have no coordinates", "add their sites")
-    names = labels or symbols
-    if names is None or x is None or y is None or z is None:
-        raise Doubt("sites without labels")
-    numbers = _numbers(symbols, names)
-    fractional = np.array([_coordinates(column, names, name) for column in (x, y, z)]).T
-    if occupancy:
-        return _fully_occupied(numbers, fractional, names, occupancy, name)
-    return numbers, fractional, names
-
-
-def _numbers(symbols: list[str] | None, labels: list[str]) -> np.ndarray:
-    """Atomic numbers, [n_sites], from the type symbols or else the labels."""
-    pattern, words = (_PLAIN_LABEL, labels) if symbols is None else (_TYPE_SYMBOL, symbols)
-    known: dict[str, int] = {}
-    for word in dict.fromkeys(words):
-        match = pattern.fullmatch(gemmi.cif.as_string(word))
-        number = atomic_number(match[1]) if match else None
-        if number is None:
-            raise Doubt(f"the site symbol '{word}'")
-        known[word] = number
-    return np.array([known[word] for word in words], dtype=np.int64)
-
-
-def _coordinates(column: list[str], labels: list[str], name: str) -> list[float]:
-    """Numbers of a coordinate column."""
-    for label, word in zip(labels, column, strict=True):
-        if word in ("?", "."):
-            raise unreadable(name, f"site {label} has no coordinates", "add them or remove the site")
-    values = _floats(column)
-    for label, value in zip(labels, values, strict=True):
-        if not isfinite(value):
-            raise StructureError(
-                f"{name}: the coordinates of site {label} are not finite numbers; correct them.", code="invalid_cell"
-            )
-    return values
-
-
-def _fully_occupied(
-    numbers: np.ndarray, fractional: np.ndarray, labels: list[str], occupancy: list[str], name: str
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Sites without the empty ones, where all others are full."""
-    filled = []
-    # The dictionary's value for an occupancy that is not given is 1.
-    values = _floats(["1" if word in ("?", ".") else word for word in occupancy])
-    for index, value in enumerate(values):
-        if value == 0.0:
-            continue
-        if 0.0 < value < 1.0 and _same_element_shares(index, numbers, fractional):
-            raise Doubt("one element on one site in parts")
-        check_occupancy(value, name=name, site=labels[index])
-        filled.append(index)
-    if len(filled) == len(labels):
-        return numbers, fractional, labels
-    return numbers[filled], fractional[filled], [labels[index] for index in filled]
-
-
-def _same_element_shares(index: int, numbers: np.ndarray, fractional: np.ndarray) -> bool:
-    """Whether all sites at the place of one, two or more, hold the same element."""
-    here = (np.abs(fractional - fractional[index]) < _THIRD_TOLERANCE).all(axis=1)
-    return bool(here.sum() > 1 and (numbers[here] == numbers[index]).all())
-
-
-def _floats(words: list[str]) -> list[float]:
-    """Numbers, with or without an uncertainty in brackets."""
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        values = [gemmi.cif.as_number(word) for word in words]
-    for word, value in zip(words, values, strict=True):
-        if isnan(value):
-            raise Doubt(f"the number '{word}'")
-    return values
 
 
 def _snap_thirds(fractional: np.ndarray) -> np.ndarray:

@@ -13,6 +13,38 @@ from ase.data import chemical_symbols
 from paraisite.elements import PAULING_ELECTRONEGATIVITY
 
 
+@dataclass(frozen=True, slots=True)
+class ReadWarning:
+    """Why a crystal that was read may differ from the one that is meant.
+
+    Attributes:
+        code: Short code, the `status` of the row if the crystal is predicted.
+        message: One sentence without its full stop.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What readers let pass.
+
+    Attributes:
+        allow_missing_hydrogens: Give a crystal whose stated formula has hydrogens that its sites lack, with the warning
+            `missing_hydrogens`; without it, such a structure is refused with that code.
+    """
+
+    allow_missing_hydrogens: bool = False
+
+    def allows(self, warning: ReadWarning) -> bool:
+        """Whether a crystal with this warning is given."""
+        return warning.code == "missing_hydrogens" and self.allow_missing_hydrogens
+
+
+STRICT = ReadOptions()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Crystal:
     """One ordered crystal, already checked by `paraisite.structures.checks`.
@@ -24,6 +56,7 @@ class Crystal:
         material_id: Identifier shown in every table; from the file where it has one, else from the file's name.
         source: Where the crystal was read: a path, with `#k` appended for crystal k (from 1) of a file that holds many.
         properties: Other columns of the source, such as `kappa` in W/(m K).
+        warning: A doubt of the reader about this crystal; readers give such a crystal only if they are asked to.
     """
 
     numbers: np.ndarray
@@ -32,6 +65,7 @@ class Crystal:
     material_id: str = ""
     source: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
+    warning: ReadWarning | None = None
 
     @property
     def n_atoms(self) -> int:

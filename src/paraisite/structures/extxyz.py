@@ -18,6 +18,7 @@ from paraisite.structures.checks import numbers_of, unreadable
 from paraisite.structures.convert import from_ase, from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import ID_KEYS, Origin, Record, broken_record, scalar_columns, take_id
+from paraisite.structures.stated_columns import check_columns
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
 _PAIR = re.compile(r'\s*([A-Za-z_][\w.-]*)=(?:"([^"]*)"|([^\s"]+))(?=\s|$)')
@@ -141,7 +142,8 @@ def _parse(comment: str, rows: list[str], origin: Origin) -> Crystal:
     properties = scalar_columns(
         {name: word if name in _TEXT_KEYS else _value(word) for name, word in info.items() if name != key}
     )
-    return from_cartesian(numbers, cell, positions, pbc=pbc, origin=origin, properties=properties)
+    crystal = from_cartesian(numbers, cell, positions, pbc=pbc, origin=origin, properties=properties)
+    return check_columns(crystal, info)
 
 
 def _parse_by_ase(text: str, origin: Origin) -> Crystal:
@@ -155,7 +157,7 @@ def _parse_by_ase(text: str, origin: Origin) -> Crystal:
     except Exception as error:  # whatever ASE stumbles over belongs to this frame
         raise unreadable(origin.source, str(error) or type(error).__name__) from error
     properties = scalar_columns(atoms.info, skip=take_id(origin, atoms.info))
-    return from_ase(atoms, origin.material_id, origin.source, properties)
+    return check_columns(from_ase(atoms, origin.material_id, origin.source, properties), atoms.info)
 
 
 def _split_header(comment: str) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""JSON: pymatgen structures in the arrangements that are found in the wild, and ASE's JSON database."""
+"""JSON: structures of pymatgen, OPTIMADE and JARVIS in the arrangements that are found in the wild, and ASE's database."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from paraisite.structures.checks import check_crystal, check_periodic, numbers_o
 from paraisite.structures.cif import lattice_vectors
 from paraisite.structures.convert import from_cartesian, site_symbol
 from paraisite.structures.crystal import Crystal
+from paraisite.structures.jarvis import jarvis_structure, parse_jarvis
 from paraisite.structures.optimade import optimade_columns, optimade_structure, parse_optimade
 from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
+from paraisite.structures.stated_columns import check_columns
 
-_STRUCTURES = {"structure", "attributes"}
+_STRUCTURES = {"structure", "attributes", "atoms"}
 _LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
 def json_records(text: str, name: str) -> Iterator[Record]:
     """The structures of a JSON file, one record each.
 
-    A file may hold one structure, a list of them, a map from identifiers, entries with a "structure" and other columns,
-    a pandas table with a "structure" column, or an OPTIMADE provider's answer; ASE databases in JSON are told by their
-    list of ids.
+    A file may hold one structure, a list of them, a map from identifiers, entries with a "structure" (JARVIS: "atoms") and
+    other columns, a pandas table with a "structure" column, or an OPTIMADE provider's answer; ASE databases in JSON are told
+    by their list of ids.
 
     Args:
         text: The file's text.
@@ -104,7 +106,7 @@ def _structure_in(entry: Any) -> Mapping[str, Any] | None:
     inner = entry.get("structure")
     if isinstance(inner, dict):
         return inner if isinstance(inner.get("sites"), list) else optimade_structure(inner)
-    return optimade_structure(entry)
+    return jarvis_structure(entry) or optimade_structure(entry)
 
 
 def parse_entry(key: str | None, entry: Any, origin: Origin) -> Crystal:
@@ -123,15 +125,14 @@ def parse_entry(key: str | None, entry: Any, origin: Origin) -> Crystal:
     structure = _structure_in(entry)
     if structure is None:
         raise unreadable(origin.source, "the entry holds no structure with sites")
-    optimade = "sites" not in structure
+    parse = _parse_structure if "sites" in structure else parse_jarvis if "lattice_mat" in structure else parse_optimade
     columns = {} if structure is entry else {name: value for name, value in entry.items() if name not in _STRUCTURES}
-    own = optimade_columns(structure) if optimade else structure.get("properties")
+    own = optimade_columns(structure) if parse is parse_optimade else structure.get("properties")
     columns = {**(own if isinstance(own, dict) else {}), **columns}
     used = take_id(origin, columns)
     try:
-        if optimade:
-            return parse_optimade(structure, scalar_columns(columns, skip=used), origin)
-        return _parse_structure(structure, scalar_columns(columns, skip=used), origin)
+        crystal = parse(structure, scalar_columns(columns, skip=used), origin)
+        return check_columns(crystal, columns)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise unreadable(origin.source, f"the structure is broken, {type(error).__name__} {error}") from error
 

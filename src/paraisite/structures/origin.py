@@ -12,7 +12,7 @@ import numpy as np
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import Crystal
 
-ID_KEYS = ("material_id", "id", "name", "identifier", "entry_id", "mp_id", "task_id")
+ID_KEYS = ("material_id", "id", "name", "identifier", "entry_id", "mp_id", "task_id", "jid")
 """Columns that name a crystal, the first present one wins."""
 
 

@@ -1,23 +1,51 @@
 """POSCAR and CONTCAR files of VASP 5 and 6.
 
-Format: https://www.vasp.at/wiki/index.php/POSCAR. Those of VASP 4 need a symbol at the end of each row.
+Format: https://www.vasp.at/wiki/index.php/POSCAR. ASE's reader is not used: it guesses the elements of a VASP 4 file from
+its comment or from files beside it, and does not read lines of symbols and counts that VASP has wrapped.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from paraisite.errors import StructureError
 from paraisite.structures.checks import atomic_number, check_crystal, numbers_of, unreadable
 from paraisite.structures.convert import from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
+from paraisite.structures.statements import contradiction
 
 _MAX_DIGITS = 12
-_SUFFIX = re.compile(r"[_/.].*$")
+_COMMENT = re.compile(r"[!#].*$")
+# Pseudopotential names such as Fe_pv and hashes after a slash follow the symbol; H.5 and H1.25 are no elements.
+_POTENTIAL = re.compile(r"([A-Za-z]{1,2})(?:[_/].*)?")
+_ROW_SYMBOL = re.compile(r"([A-Z][a-z]?)(?:\d*[+-]?|\d*[+-]\d*)")
+_FLAGS = frozenset({"T", "F", ".TRUE.", ".FALSE.", ".T.", ".F."})
+_N_FLAGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What stands between the lattice and the positions.
+
+    Attributes:
+        symbols: Element symbol of each group; empty in a VASP 4 file.
+        counts: Atoms of each group.
+        rows_at: Index of the first row of positions.
+        selective: Whether flags follow the positions.
+        cartesian: Whether the positions are Cartesian.
+    """
+
+    symbols: list[str]
+    counts: list[int]
+    rows_at: int
+    selective: bool
+    cartesian: bool
 
 
 def poscar_records(text: str) -> Iterator[Record]:
@@ -25,7 +53,7 @@ def poscar_records(text: str) -> Iterator[Record]:
     yield partial(_parse, text.splitlines())
 
 
-def looks_like_poscar(lines: list[str]) -> bool:
+def looks_like_poscar(lines: Sequence[str]) -> bool:
     """Whether the first lines are a comment, one or three scales, and three vectors."""
     if len(lines) < 7:
         return False
@@ -38,72 +66,129 @@ def _parse(lines: list[str], origin: Origin) -> Crystal:
     name = origin.source
     if not looks_like_poscar(lines):
         raise unreadable(name, "the file does not begin with a comment, a scale and three lattice vectors")
+    header = _header(lines, name)
+    rows = _rows(lines, header, name)
+    symbols = _symbols(header, rows, name)
     vectors = np.array([[float(word) for word in line.split()[:3]] for line in lines[2:5]])
-    cell, factor = _scaled(vectors, [float(word) for word in _leading_numbers(lines[1])])
-    symbols, counts, next_line = _header(lines, name)
-    rows_at, cartesian = _mode(lines, next_line, name)
-    n_atoms = sum(counts)
-    rows = [line.split() for line in lines[rows_at : rows_at + n_atoms]]
-    rows = rows[: next((index for index, row in enumerate(rows) if not row), len(rows))]
-    if len(rows) < n_atoms:
-        raise unreadable(name, f"the file has {len(rows)} rows of coordinates where its counts say {n_atoms}")
-    coordinates = _coordinates(rows, name)
-    names = _names(symbols, counts, rows, name)
-    numbers = numbers_of(names, name=name)
-    if cartesian:
+    scale = [float(word) for word in lines[1].split()[: _width(lines[1])]]
+    cell, factor = _scaled(vectors, scale, name)
+    numbers = np.repeat(numbers_of(symbols, name=name), header.counts)
+    coordinates = np.array([[float(word) for word in row[:3]] for row in rows])
+    if header.cartesian:
         return from_cartesian(numbers, cell, coordinates * factor, pbc=True, origin=origin, properties={})
     return check_crystal(Crystal(numbers, cell, coordinates, origin.material_id, name), name=name)
 
 
-def _scaled(vectors: np.ndarray, scale: list[float]) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(vectors: np.ndarray, scale: list[float], name: str) -> tuple[np.ndarray, np.ndarray]:
     """The cell, [3, 3] in Å, and the factor for Cartesian coordinates, [3]; a negative scale is a volume in Å³."""
-    factor = np.array(scale if len(scale) == 3 else scale[:1] * 3)
-    if len(scale) == 1 and scale[0] < 0:
+    factor = np.array(scale if len(scale) == 3 else scale * 3)
+    if len(scale) == 3 and min(scale) <= 0:
+        raise unreadable(name, "one of the three scales is not above 0", "correct line 2")
+    if scale[0] < 0:
         volume = abs(float(np.linalg.det(vectors)))
         factor = np.full(3, (-scale[0] / volume) ** (1 / 3) if volume > 0 else 0.0)
     return vectors * factor, factor
 
 
-def _header(lines: list[str], name: str) -> tuple[list[str], list[int], int]:
-    """Symbols (empty for VASP 4), counts, and the index of the line after them."""
-    first, second = lines[5].split(), lines[6].split()
-    if first and all(map(_is_count, first)):
-        return [], [int(word) for word in first], 6
-    # Pseudopotential names such as Fe_pv and hashes after a slash follow the symbol.
-    symbols = [_SUFFIX.sub("", word) for word in first]
-    if len(second) < len(symbols) or not symbols or not all(map(_is_count, second[: len(symbols)])):
-        raise unreadable(name, "lines 6 and 7 are not element symbols and as many counts")
-    return symbols, [int(word) for word in second[: len(symbols)]], 7
-
-
-def _mode(lines: list[str], index: int, name: str) -> tuple[int, bool]:
-    """Index of the first coordinate row, and whether coordinates are Cartesian."""
-    if index < len(lines) and lines[index].strip()[:1] in ("S", "s"):
+def _header(lines: list[str], name: str) -> _Header:
+    """Symbols, counts and kind of the positions; VASP writes 20 symbols and 20 counts a line."""
+    symbols: list[str] = []
+    index = 5
+    while index < len(lines) and (words := _words(lines[index])) and not all(map(_is_count, words)):
+        if symbols and not all(map(_POTENTIAL.fullmatch, words)):
+            break
+        symbols += words
         index += 1
-    mode = lines[index].strip()[:1].lower() if index < len(lines) else ""
-    if mode not in ("d", "c", "k"):
+    counts: list[int] = []
+    while index < len(lines) and (words := _words(lines[index])) and all(map(_is_count, words)):
+        counts += map(int, words)
+        index += 1
+    if not counts or (symbols and len(symbols) != len(counts)):
+        raise unreadable(
+            name,
+            f"the lines after the lattice hold {len(symbols)} element symbols and {len(counts)} counts",
+            "write one count for each symbol",
+        )
+    selective = index < len(lines) and lines[index].strip()[:1].lower() == "s"
+    index += selective
+    return _Header(
+        [_element(word, name) for word in symbols], counts, index + 1, selective, _is_cartesian(lines, index, name)
+    )
+
+
+def _element(word: str, name: str) -> str:
+    """The element of a symbol line's word."""
+    match = _POTENTIAL.fullmatch(word)
+    if match is None or atomic_number(match[1]) is None:
+        raise StructureError(
+            f"{name}: '{word[:40]}' is not a chemical element; correct the line of symbols.", code="unsupported_element"
+        )
+    return {"D": "H", "T": "H"}.get(match[1].capitalize(), match[1].capitalize())
+
+
+def _is_cartesian(lines: list[str], index: int, name: str) -> bool:
+    """Whether positions are Cartesian, from the line that says which."""
+    text = lines[index].strip() if index < len(lines) else ""
+    if "configuration=" in text:
+        raise unreadable(name, "the file is a trajectory (XDATCAR)", "write one structure as POSCAR")
+    if text[:1].lower() not in ("d", "c", "k"):
         raise unreadable(name, f"line {index + 1} is neither Direct nor Cartesian")
-    return index + 1, mode != "d"
+    return text[:1].lower() != "d"
 
 
-def _coordinates(rows: list[list[str]], name: str) -> np.ndarray:
-    """The first three numbers of each row, [n_atoms, 3]."""
-    try:
-        return np.array([[float(row[0]), float(row[1]), float(row[2])] for row in rows]).reshape(-1, 3)
-    except (ValueError, IndexError) as error:
-        raise unreadable(name, f"a coordinate row is not three numbers, {error}") from error
+def _rows(lines: list[str], header: _Header, name: str) -> list[list[str]]:
+    """Words of the rows of positions; velocities and what else follows them are left out."""
+    n_atoms = sum(header.counts)
+    if n_atoms == 0:
+        raise StructureError(f"{name}: the counts say that there are no atoms; correct them.", code="no_atoms")
+    rows = [line.split() for line in lines[header.rows_at : header.rows_at + n_atoms]]
+    rows = rows[: next((index for index, row in enumerate(rows) if not row), len(rows))]
+    if len(rows) < n_atoms:
+        raise unreadable(name, f"the file has {len(rows)} rows of coordinates where its counts say {n_atoms}")
+    for number, row in enumerate(rows, 1):
+        if _numbers_in(row[:3]) < 3:
+            raise unreadable(name, f"coordinate row {number} does not begin with three numbers, '{' '.join(row)[:60]}'")
+    following = lines[header.rows_at + n_atoms :]
+    if following and len(words := following[0].split()) >= 3 and _numbers_in(words[:3]) == 3:
+        # Velocities come after a blank line or a line of their mode.
+        raise unreadable(name, f"a row more than the {n_atoms} that its counts say follows, '{' '.join(words)[:60]}'")
+    return rows
 
 
-def _names(symbols: list[str], counts: list[int], rows: list[list[str]], name: str) -> list[str]:
-    """The symbol of every atom."""
-    if symbols:
-        return [symbol for symbol, count in zip(symbols, counts, strict=True) for _ in range(count)]
-    last = [row[-1] for row in rows]
-    if any(len(row) < 4 or atomic_number(word) is None for row, word in zip(rows, last, strict=True)):
+def _symbols(header: _Header, rows: list[list[str]], name: str) -> list[str]:
+    """The symbol of each group, checked against those at the ends of the rows, or taken from there."""
+    stated = iter([_row_symbol(row, header.selective) for row in rows])
+    groups = [{next(stated) for _ in range(count)} for count in header.counts]
+    if header.symbols:
+        for number, (symbol, found) in enumerate(zip(header.symbols, groups, strict=True), 1):
+            if others := found - {symbol, None}:
+                rows_say = min(map(str, others))
+                raise contradiction(name, f"group {number} as {symbol}", f"its rows are of {rows_say}")
+        return header.symbols
+    named = [next(iter(found)) if len(found) == 1 else None for found in groups]
+    if not all(named):
         raise unreadable(
             name, "the file names no elements (VASP 4 style)", "add a line of element symbols above the counts"
         )
-    return last
+    return [str(symbol) for symbol in named]
+
+
+def _row_symbol(row: list[str], selective: bool) -> str | None:
+    """The element symbol at the end of a row, as pymatgen writes it; flags of selective dynamics are none."""
+    rest = row[3:]
+    if len(rest) >= _N_FLAGS and all(word.upper() in _FLAGS for word in rest[:_N_FLAGS]):
+        rest = rest[_N_FLAGS:]
+    elif selective:
+        return None
+    if not rest or (len(rest) == 1 and rest[0] in ("T", "D")):
+        return None
+    match = _ROW_SYMBOL.fullmatch(rest[0])
+    return match[1] if match and atomic_number(match[1]) and match[1] not in ("T", "D") else None
+
+
+def _words(line: str) -> list[str]:
+    """Words of a line without its comment."""
+    return _COMMENT.sub("", line).split()
 
 
 def _is_count(word: str) -> bool:
@@ -111,18 +196,16 @@ def _is_count(word: str) -> bool:
     return word.isdecimal() and len(word) < _MAX_DIGITS
 
 
-def _leading_numbers(line: str) -> list[str]:
-    """The words of a line up to the first that is no number."""
-    words = []
-    for word in line.split():
+def _width(line: str) -> int:
+    """How many numbers a line begins with."""
+    return _numbers_in(line.split())
+
+
+def _numbers_in(words: Sequence[str]) -> int:
+    """How many numbers a list of words begins with."""
+    for index, word in enumerate(words):
         try:
             float(word)
         except ValueError:
-            break
-        words.append(word)
-    return words
-
-
-def _width(line: str) -> int:
-    """How many numbers a line begins with."""
-    return len(_leading_numbers(line))
+            return index
+    return len(words)

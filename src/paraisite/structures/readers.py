@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+import sys
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -15,27 +14,29 @@ from typing import BinaryIO
 import numpy as np
 
 from paraisite.errors import StructureError
-from paraisite.structures.ase_database import ase_database_records
 from paraisite.structures.checks import one_line, printable, unreadable
-from paraisite.structures.cif import cif_records
-from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.extxyz import extxyz_records
-from paraisite.structures.formats import FORMATS, GZIP_START, detect_format, detect_format_of, stem_of
-from paraisite.structures.json_structures import json_records, jsonl_records
+from paraisite.structures.compression import DECOMPRESSION_ERRORS, decompressed, open_decompressed
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
+from paraisite.structures.formats import BY_NAME, FORMATS, Format, detect_format, detect_format_of, stem_of
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.poscar import poscar_records
+
+STANDARD_INPUT = "-"
+"""Stands for the standard input where a path is asked for."""
 
 
 def iter_crystals(
     paths: str | Path | Iterable[str | Path],
     *,
     format: str | None = None,  # noqa: A002 - the word that users expect
+    options: ReadOptions = STRICT,
 ) -> Iterator[Crystal | ReadFailure]:
     """Crystals of files and directories, one at a time.
 
     Args:
-        paths: Files, directories (every file of a known format in them, by name), or one of either.
+        paths: Files, directories (every file of a known format in them, at any depth), `-` for the standard input, or one
+            of these.
         format: One of `FORMATS` for all files; by each file's name, else its content, if not given.
+        options: What to let pass.
 
     Returns:
         Crystals, and in the place of each that cannot be read a failure; the rest goes on.
@@ -48,33 +49,39 @@ def iter_crystals(
             f"format '{format}' is not known; choose one of {', '.join(FORMATS)}.", code="unsupported_format"
         )
     listed = [paths] if isinstance(paths, str | Path) else paths
-    return (item for path in listed for item in _read_path(Path(path), format))
+    return (item for path in listed for item in _read_path(Path(path), format, options))
 
 
 def read_crystals(
     path: str | Path,
     *,
     format: str | None = None,  # noqa: A002 - as above
+    options: ReadOptions = STRICT,
 ) -> list[Crystal]:
     """All crystals of a file or directory.
 
     Args:
         path: A file or a directory.
         format: As for `iter_crystals`.
+        options: As for `iter_crystals`.
 
     Raises:
         StructureError: The first failure.
     """
     crystals = []
-    for item in iter_crystals(path, format=format):
+    for item in iter_crystals(path, format=format, options=options):
         if isinstance(item, ReadFailure):
             raise StructureError(item.message, code=item.code)
         crystals.append(item)
     return crystals
 
 
-def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
-    """Items of a file, or of the files in a directory."""
+def _read_path(path: Path, kind: str | None, options: ReadOptions) -> Iterator[Crystal | ReadFailure]:
+    """Items of a file, of the files in a directory, or of the standard input."""
+    if str(path) == STANDARD_INPUT:
+        found = content_records("stdin", sys.stdin.buffer.read(), kind)
+        yield from (parse_record(record, origin, options) for record, origin in found)
+        return
     try:
         files = structure_files(path, kind) if path.is_dir() else [path]
     except StructureError as error:
@@ -84,25 +91,41 @@ def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
         files = []
         yield failure_of(Origin(str(path), path.name), unreadable(path, error))
     for file in files:
-        yield from _read_file(file, kind)
+        yield from _read_file(file, kind, options)
 
 
 def structure_files(directory: Path, kind: str | None) -> list[Path]:
-    """Files of a directory by name; those of no known format, such as a README, are passed over.
+    """Files of a directory at any depth, by path; those of no known format, such as a README, are passed over.
 
     Raises:
         StructureError: `unreadable` if there are none.
     """
-    files = [child for child in sorted(directory.iterdir()) if child.is_file() and not child.name.startswith(".")]
-    readable = [child for child in files if kind is not None or detect_format(child) is not None]
+    readable = [path for path in files_below(directory) if kind is not None or _may_be_structure(path)]
     if not readable:
         raise StructureError(f"{directory}: the directory holds no structure files; name files.", code="unreadable")
     return readable
 
 
-def _read_file(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
+def files_below(directory: Path) -> list[Path]:
+    """Files of a directory at any depth, sorted by path, without hidden ones and those in hidden directories."""
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
+
+
+def _may_be_structure(path: Path) -> bool:
+    """Whether a file is of a known format, or cannot be looked into, which the reader then says."""
+    try:
+        return detect_format(path) is not None
+    except OSError:
+        return True
+
+
+def _read_file(path: Path, kind: str | None, options: ReadOptions) -> Iterator[Crystal | ReadFailure]:
     """Items of a file."""
-    return (parse_record(record, origin) for record, origin in file_records(path, kind))
+    return (parse_record(record, origin, options) for record, origin in file_records(path, kind))
 
 
 def file_records(
@@ -123,14 +146,19 @@ def file_records(
         yield from _numbered(records, str(path), stem_of(path))
 
 
-def content_records(name: str, data: bytes) -> Iterator[tuple[Record, Origin]]:
+def content_records(
+    name: str,
+    data: bytes,
+    format: str | None = None,  # noqa: A002 - as above
+) -> Iterator[tuple[Record, Origin]]:
     """Records of a file's content, such as that of an archive's member; as `file_records`.
 
     Args:
         name: Name of the file, which tells its format and stands in every error.
         data: Its content, perhaps compressed.
+        format: As for `iter_crystals`.
     """
-    return _numbered(_content_guarded(name, data), name, stem_of(Path(name)))
+    return _numbered(_content_guarded(name, data, format), name, stem_of(Path(name)))
 
 
 def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tuple[Record, Origin]]:
@@ -143,14 +171,23 @@ def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tup
         record, index = following, index + 1
 
 
-def parse_record(record: Record, origin: Origin) -> Crystal | ReadFailure:
-    """The crystal of a record or the reason why there is none."""
+def parse_record(record: Record, origin: Origin, options: ReadOptions = STRICT) -> Crystal | ReadFailure:
+    """The crystal of a record or the reason why there is none.
+
+    Args:
+        record: A record.
+        origin: Its source and identifier.
+        options: What to let pass.
+    """
     try:
         # Numbers of a broken file may overflow; the checks refuse what comes of it.
         with np.errstate(all="ignore"):
             crystal = record(origin)
     except StructureError as error:
         return failure_of(origin, error)
+    warning = crystal.warning
+    if warning is not None and not options.allows(warning):
+        return failure_of(origin, StructureError(f"{warning.message}; add their sites.", code=warning.code))
     if crystal.material_id.isprintable():
         return crystal
     return replace(crystal, material_id=printable(crystal.material_id))
@@ -176,18 +213,20 @@ def _guarded(path: Path, kind: str | None, raw: BinaryIO | None) -> Generator[Re
         yield _raising(error)
     except FileNotFoundError:
         yield _raising(unreadable(path, "there is no such file", "check the path"))
-    except (OSError, EOFError, zlib.error) as error:
+    except DECOMPRESSION_ERRORS as error:
         yield _raising(unreadable(path, getattr(error, "strerror", None) or error))
 
 
-def _content_guarded(name: str, data: bytes) -> Iterator[Record]:
+def _content_guarded(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
     """As `_guarded`, for content in memory."""
     try:
-        unpacked = gzip.decompress(data) if data.startswith(GZIP_START) else data
-        yield from _data_records(name, unpacked, detect_format_of(name, unpacked))
+        unpacked = decompressed(data)
+        if not unpacked:
+            raise _empty(name)
+        yield from _data_records(name, unpacked, kind or detect_format_of(name, unpacked))
     except StructureError as error:
         yield _raising(error)
-    except (OSError, EOFError, zlib.error) as error:
+    except DECOMPRESSION_ERRORS as error:
         yield _raising(unreadable(name, getattr(error, "strerror", None) or error))
 
 
@@ -208,12 +247,12 @@ def _records(path: Path, kind: str | None, raw: BinaryIO | None) -> Iterator[Rec
     """
     if path.stat().st_size == 0:
         raise _empty(path)
-    kind = kind or detect_format(path)
-    if kind == "ase-db":
-        return ase_database_records(path)
-    if kind in _STREAMED:
-        return _streamed(path, raw, _STREAMED[kind])
-    return _data_records(str(path), _content(path), kind)
+    found = BY_NAME.get(kind or detect_format(path) or "")
+    if found is not None and found.reads == "path":
+        return found.records(path)
+    if found is not None and found.reads == "lines":
+        return _streamed(path, raw, found)
+    return _data_records(str(path), decompressed(path.read_bytes()), found.name if found else None)
 
 
 def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
@@ -227,44 +266,32 @@ def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
             f"{name}: the format is not known from name or content; use one of {', '.join(FORMATS)}.",
             code="unsupported_format",
         )
-    if kind == "ase-db":
-        raise StructureError(f"{name}: an ASE database cannot be read inside an archive; unpack it.", code="unreadable")
+    found = BY_NAME[kind]
+    if found.reads == "path":
+        raise StructureError(
+            f"{name}: an ASE database can only be read from a file of its own; unpack it.", code="unreadable"
+        )
     if not data.strip():
         raise _empty(name)
-    if kind == "cif":
-        return cif_records(data, name)
+    if found.reads == "bytes":
+        return found.records(data, name)
     text = data.decode("utf-8-sig", errors="replace")
     if not text.strip():  # a text has more white space than bytes do
         raise _empty(name)
-    if kind in _STREAMED:
-        return _STREAMED[kind](io.StringIO(text))
-    return poscar_records(text) if kind == "poscar" else json_records(text, name)
+    return found.records(io.StringIO(text)) if found.reads == "lines" else found.records(text, name)
 
 
-_STREAMED: dict[str, Callable[[Iterable[str]], Iterator[Record]]] = {"extxyz": extxyz_records, "jsonl": jsonl_records}
-
-
-def _streamed(
-    path: Path, raw: BinaryIO | None, reader: Callable[[Iterable[str]], Iterator[Record]]
-) -> Iterator[Record]:
+def _streamed(path: Path, raw: BinaryIO | None, found: Format) -> Iterator[Record]:
     """Records of a text file that is never held in memory as a whole."""
     count = 0
     with raw or path.open("rb") as opened:
-        start = opened.read(2)
-        opened.seek(0)
-        binary = gzip.GzipFile(fileobj=opened) if start == GZIP_START else opened
+        binary = open_decompressed(opened)
         with binary, io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace") as text:
-            for record in reader(text):
+            for record in found.records(text):
                 count += 1
                 yield record
     if count == 0:
         raise _empty(path)
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file, decompressed."""
-    data = path.read_bytes()
-    return gzip.decompress(data) if data.startswith(GZIP_START) else data
 
 
 def _empty(path: Path | str) -> StructureError:

@@ -6,16 +6,21 @@ tolerance in every fractional coordinate are one atom, and the first image in th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import gemmi
 import numpy as np
+import spglib
 
 SITE_TOLERANCE = 1e-4
 """Two sites this close in every fractional coordinate are one, as in pymatgen."""
 
 SPECIAL_DISTANCE = 0.05
 """Images of one site within this distance in Å are one atom on a special position, written with few digits."""
+
+EXACT = 1e-9
+"""Fractional coordinates this close are those of the special position itself."""
 
 # Weights without small integer relations, so that distinct special positions have distinct projections.
 _WEIGHTS = np.array([1.0, 1.7320508, 2.6457513])
@@ -26,54 +31,145 @@ Operations = tuple[np.ndarray, np.ndarray]
 IDENTITY: Operations = (np.eye(3)[None], np.zeros((1, 3)))
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A space group in one setting.
+
+    Attributes:
+        operations: Its operations, the identity first.
+        elements: The same as whole numbers, for comparing groups: 24 times rotations and translations below 1.
+        number: Its number in the International Tables; 0 where it is no setting that is known.
+        name: Its Hermann-Mauguin symbol, or its number where the setting has none.
+        rotations: Its distinct rotations and rotoinversions, [n_rotations, 3, 3].
+    """
+
+    operations: Operations
+    elements: frozenset[tuple[int, ...]]
+    number: int
+    name: str
+    rotations: np.ndarray
+
+    @property
+    def order(self) -> int:
+        """Number of operations in the cell, centrings among them."""
+        return len(self.elements)
+
+
 @lru_cache(maxsize=2048)
-def operations_from_triplets(triplets: tuple[str, ...]) -> Operations:
-    """Operations from triplets such as `-x, y+1/2, z`, with or without quotes.
+def group_from_triplets(triplets: tuple[str, ...]) -> Group:
+    """Group of triplets such as `-x, y+1/2, z`, with or without quotes, in any order and perhaps repeated.
 
     Raises:
-        ValueError: A triplet that gemmi refuses.
+        ValueError: A triplet that gemmi refuses, or operations that form no group; the message is a clause.
     """
     try:
-        return _stack([gemmi.Op(triplet.strip("'\" \t")) for triplet in triplets])
+        listed = [gemmi.Op(triplet.strip("'\" \t")).wrap() for triplet in triplets]
     except RuntimeError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"one of them cannot be read, {error}") from error
+    unique = list({_element(op): op for op in listed}.values())
+    for op in unique:
+        if abs(op.det_rot()) != gemmi.Op.DEN**3:
+            raise ValueError(f"{op.triplet()} is no rotation or rotoinversion")
+    if _element(gemmi.Op()) not in set(map(_element, unique)):
+        raise ValueError("the identity x,y,z is missing")
+    return _closed_group(unique)
 
 
 @lru_cache(maxsize=1024)
-def operations_of_group(xhm: str) -> Operations:
-    """Operations of a tabulated setting, named by its extended Hermann-Mauguin symbol."""
-    return _stack(list(gemmi.SpaceGroup(xhm).operations()))
+def group_of_setting(xhm: str) -> Group:
+    """Group of a tabulated setting, named by its extended Hermann-Mauguin symbol."""
+    setting = gemmi.SpaceGroup(xhm)
+    ops = list(setting.operations())
+    return _group(ops, frozenset(map(_element, ops)), setting)
 
 
 @lru_cache(maxsize=1024)
-def operations_from_hall(hall: str) -> Operations:
-    """Operations from a Hall symbol.
+def group_from_hall(hall: str) -> Group:
+    """Group of a Hall symbol.
 
     Raises:
         ValueError: A symbol that gemmi refuses.
     """
     try:
-        return _stack(list(gemmi.symops_from_hall(hall)))
-    except RuntimeError as error:
+        ops = list(gemmi.symops_from_hall(hall))
+    except (RuntimeError, ValueError) as error:
         raise ValueError(str(error)) from error
+    return _closed_group(ops)
 
 
-@lru_cache(maxsize=2048)
-def find_group(symbol: str, number: str, alpha: float, gamma: float) -> gemmi.SpaceGroup | None:
-    """The setting that a Hermann-Mauguin symbol, else a number, names; angles in degrees tell R:H from R:R."""
-    if group := gemmi.find_spacegroup_by_name(symbol, alpha, gamma) if symbol else None:
-        return group
-    if not number.isdigit() or len(number) > 3 or not 1 <= int(number) <= 230:
-        return None
-    standard = gemmi.find_spacegroup_by_number(int(number))
-    return gemmi.find_spacegroup_by_name(standard.hm, alpha, gamma) if standard.ext == "H" else standard
+def _closed_group(ops: list[gemmi.Op]) -> Group:
+    """Group of distinct operations with the identity among them.
+
+    Raises:
+        ValueError: They are not closed under multiplication.
+    """
+    elements = frozenset(map(_element, ops))
+    whole = gemmi.GroupOps(ops)
+    try:
+        whole.add_missing_elements()
+    except RuntimeError as error:
+        raise ValueError("they form no finite group") from error
+    centrings = {_element(gemmi.Op().translated(centring)) for centring in whole.cen_ops}
+    sums = (
+        gemmi.Op().translated([one + other for one, other in zip(first, second, strict=True)])
+        for first in whole.cen_ops
+        for second in whole.cen_ops
+    )
+    if frozenset(_element(op.wrap()) for op in whole) != elements or not centrings.issuperset(map(_element, sums)):
+        raise ValueError(f"the {len(elements)} that are listed form no group, products of some are missing")
+    ops = sorted(ops, key=lambda op: op != gemmi.Op())
+    return _group(ops, elements, gemmi.find_spacegroup_by_ops(whole))
 
 
-def other_origin(group: gemmi.SpaceGroup, symbol: str) -> str | None:
-    """Extended symbol of the second origin choice, where the symbol in the file leaves the choice open."""
-    if group.ext not in ("1", "2") or symbol.rstrip().endswith((":1", ":2")):
-        return None
-    return f"{group.hm}:{'2' if group.ext == '1' else '1'}"
+def _group(ops: list[gemmi.Op], elements: frozenset[tuple[int, ...]], setting: gemmi.SpaceGroup | None) -> Group:
+    """Group of operations that form one, in a tabulated setting or in another."""
+    operations = _stack(ops)
+    rotations = np.unique(operations[0], axis=0)
+    if setting is not None:
+        return Group(operations, elements, setting.number, setting.xhm(), rotations)
+    number = _number_of(operations)
+    return Group(operations, elements, number, f"no. {number}" if number else "no known group", rotations)
+
+
+def _number_of(operations: Operations) -> int:
+    """Number of the group in the International Tables by spglib, whatever its setting; 0 where that fails."""
+    rotations, translations = operations
+    metric = np.einsum("nji,njk->ik", rotations, rotations) / len(rotations)
+    lattice = np.linalg.cholesky(metric)  # rows of a cell that these operations leave alone
+    try:
+        found = spglib.get_spacegroup_type_from_symmetry(rotations.astype(int), translations, lattice)
+    except spglib.SpglibError:
+        return 0
+    return 0 if found is None else int(found.number)
+
+
+def _element(op: gemmi.Op) -> tuple[int, ...]:
+    return (*(value for row in op.rot for value in row), *(value % gemmi.Op.DEN for value in op.tran))
+
+
+def preserves(cell: np.ndarray, group: Group, tolerance: float) -> bool:
+    """Whether the operations leave lengths and angles of a cell, [3, 3], alone within a relative tolerance."""
+    if group.order == 1:
+        return True
+    rotations = group.rotations
+    metric = cell @ cell.T
+    moved = np.einsum("nji,jk,nkl->nil", rotations, metric, rotations)
+    scale = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
+    return bool((np.abs(moved - metric) <= tolerance * scale).all())
+
+
+def is_closed(fractional: np.ndarray, numbers: np.ndarray, cell: np.ndarray, group: Group) -> bool:
+    """Whether every operation maps the atoms onto atoms of the same element, within `SPECIAL_DISTANCE`."""
+    rotations, translations = group.operations
+    for rotation, translation in zip(rotations, translations, strict=True):
+        moved = fractional @ rotation.T + translation
+        for number in np.unique(numbers):
+            atoms = fractional[numbers == number]
+            shift = moved[numbers == number][:, None] - atoms[None]
+            shift -= np.round(shift)
+            if (((shift @ cell) ** 2).sum(axis=-1).min(axis=1) > SPECIAL_DISTANCE**2).any():
+                return False
+    return True
 
 
 def expand(fractional: np.ndarray, cell: np.ndarray, operations: Operations) -> tuple[np.ndarray, np.ndarray]:
@@ -95,14 +191,11 @@ def expand(fractional: np.ndarray, cell: np.ndarray, operations: Operations) -> 
     images = _images(fractional, rotations, translations)
     shift = images - fractional[:, None]
     shift -= np.round(shift)
-    loose = (((shift @ cell) ** 2).sum(axis=-1)) < SPECIAL_DISTANCE**2
-    strict = (np.abs(shift) < SITE_TOLERANCE).all(axis=-1)
-    if (loose & ~strict).any():
+    near = (((shift @ cell) ** 2).sum(axis=-1)) < SPECIAL_DISTANCE**2
+    mean = (shift * near[..., None]).sum(axis=1) / near.sum(axis=1)[:, None]
+    if (np.abs(mean) > EXACT).any():
         # The mean over the images at one place is fixed by the operations that map the place onto itself.
-        count = loose.sum(axis=1)
-        mean = (shift * loose[..., None]).sum(axis=1) / np.maximum(count, 1)[:, None]
-        sloppy = (loose & ~strict).any(axis=1)
-        images = _images(np.where(sloppy[:, None], fractional + mean, fractional), rotations, translations)
+        images = _images(fractional + mean, rotations, translations)
     images -= np.floor(images)
     site = np.repeat(np.arange(n_sites), n_ops)
     kept = first_of_each_place(images.reshape(-1, 3), site)

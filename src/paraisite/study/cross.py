@@ -13,9 +13,9 @@ from paraisite.datasets.catalogue import load_data_set
 from paraisite.metrics import error_metrics
 from paraisite.models.network.paraisite import ParAIsite
 from paraisite.threads import torch_settings
+from paraisite.training.network.data import outer_splits, prepare_data
 from paraisite.training.network.loop import predict_store
 from paraisite.training.network.recipe import Split
-from paraisite.training.network.run import outer_splits, prepare_data
 
 TESTED_ON = ("togo15", "hh143", "mix", "aflow_agl")
 CROSS_FILE = "cross_errors.csv"

@@ -26,7 +26,7 @@ from paraisite.study.folder import (
 )
 from paraisite.study.plan import Job, choose
 from paraisite.study.report.write import write_report
-from paraisite.training.network.run import FORMATION_ENERGY_WEIGHTS
+from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 
 POLL_SECONDS = 0.3
 

@@ -16,8 +16,10 @@ from paraisite.errors import ParaisiteError
 from paraisite.study.cross import write_cross_errors
 from paraisite.study.folder import JobState, job_folder, plan_of, read_state, share_stage, write_state
 from paraisite.study.plan import Job, runs_of
+from paraisite.training.network.data import outer_splits
+from paraisite.training.network.options import RunOptions, StageProgress
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.run import RunOptions, StageProgress, outer_splits, train
+from paraisite.training.network.run import train
 
 REPORT_SECONDS = 2.0
 

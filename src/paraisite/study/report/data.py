@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from paraisite.errors import RunError
-from paraisite.training.network.run import read_metrics
+from paraisite.training.network.results import read_metrics
 
 PROTOCOLS = ("held_out", "grouped", "paper")
 PROTOCOL_TITLES = {

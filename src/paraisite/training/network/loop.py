@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from math import cos, pi
 
 import numpy as np
@@ -16,6 +15,7 @@ from paraisite.metrics import MIN_KAPPA_W_PER_MK
 from paraisite.models.network.batch import GraphBatch
 from paraisite.models.network.paraisite import ParAIsite
 from paraisite.models.network.target import MAX_LOGARITHM
+from paraisite.training.network.data import StageData
 from paraisite.training.network.recipe import Loss, StageRecipe
 from paraisite.training.network.state import METRICS, TrainingState
 
@@ -23,21 +23,6 @@ EVALUATION_GRAPHS, EVALUATION_EDGES = 256, 4000
 """Size of a batch of validation: a member's features of it stay in a core's cache."""
 PUBLISHED_AFLOW_SCALE = (0.73215, 0.37621)
 """Mean and standard deviation of log10(κ + 1) over the published AFLOW set: the scale that the published step 3 kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageData:
-    """A data set as a stage sees it.
-
-    Attributes:
-        store: Its graphs.
-        kappa: κ in W/(m K), [n_crystals] float32.
-        splits: Parts of the members.
-    """
-
-    store: GraphStore
-    kappa: Tensor
-    splits: Splits
 
 
 def learning_rate(stage: StageRecipe, epoch: int) -> float:
@@ -84,13 +69,7 @@ def predict_store(model: ParAIsite, store: GraphStore) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def train_stage(
-    state: TrainingState,
-    data: StageData,
-    stage: StageRecipe,
-    seed: list[int],
-    after_epoch: Callable[[TrainingState], None],
-) -> None:
+def train_epochs(state: TrainingState, data: StageData, stage: StageRecipe, seed: list[int]) -> Iterator[TrainingState]:
     """Train until the stage's last epoch, from wherever the state stands.
 
     Args:
@@ -98,7 +77,9 @@ def train_stage(
         data: Graphs, κ and splits.
         stage: What to do.
         seed: Seed of the order of the crystals.
-        after_epoch: Called after every epoch, to save and to report.
+
+    Yields:
+        The state after every epoch, to save and to report.
     """
     device = next(state.model.parameters()).device
     kappa = data.kappa.to(device)
@@ -118,7 +99,7 @@ def train_stage(
             row[:, 1:5] = _validate(state.model, data.store, kappa, masks, stage.loss)
             state.keep_best(row[:, 1])
         state.history.append(row)
-        after_epoch(state)
+        yield state
 
 
 def _exhausted(state: TrainingState, stage: StageRecipe) -> bool:

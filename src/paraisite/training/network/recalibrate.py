@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from paraisite.errors import RunError
-from paraisite.models.network.files import load_network as load_model
+from paraisite.models.network.files import load_network
 from paraisite.threads import torch_settings
-from paraisite.training.network.calibration import read_predictions, stage_domain, stage_residuals
+from paraisite.training.network.calibration import stage_residuals, stage_uncertainty
+from paraisite.training.network.data import load_stage_data
 from paraisite.training.network.recipe import Recipe
-from paraisite.training.network.run import earlier_domain, make_splits, stage_data_set
+from paraisite.training.network.results import read_predictions
 from paraisite.uncertainty.conformal import Residuals
 from paraisite.uncertainty.files import save_uncertainty
 from paraisite.uncertainty.judgement import Uncertainty
@@ -40,25 +42,29 @@ def add_uncertainty(
     """
     recipe, position = _stage_of(Path(stage_folder))
     folder = Path(stage_folder) / "model" if model_folder is None else Path(model_folder)
-    data, store = stage_data_set(recipe.stages[position], data_folder)
+    data, predictions = load_stage_data(recipe, position, data_folder), read_predictions(stage_folder)
     with torch_settings(recipe.threads):
-        model = load_model(folder)
-        domain = stage_domain(model, data, store, make_splits(recipe, recipe.stages[position], data))
-        earlier = earlier_domain(recipe, position, model, data_folder)
-    if residuals_from is None:
-        residuals = stage_residuals(recipe, position, read_predictions(stage_folder))
-    else:
-        residuals = _honest_residuals(Path(residuals_from), recipe)
-    uncertainty = Uncertainty(residuals, domain, earlier)
+        uncertainty = stage_uncertainty(
+            recipe,
+            position,
+            load_network(folder),
+            data,
+            predictions,
+            run_folder=Path(stage_folder).parent,
+            data_folder=data_folder,
+        )
+    if residuals_from is not None:
+        uncertainty = replace(uncertainty, residuals=_honest_residuals(Path(residuals_from), recipe, data_folder))
     save_uncertainty(uncertainty, folder)
     return uncertainty
 
 
-def _honest_residuals(stage_folder: Path, recipe: Recipe) -> Residuals:
+def _honest_residuals(stage_folder: Path, recipe: Recipe, data_folder: Path | None) -> Residuals:
     other, position = _stage_of(stage_folder)
     if other.runs != recipe.runs:
         raise RunError(f"{stage_folder} has the runs {other.runs}, the model {recipe.runs}; both must be the same.")
-    residuals = stage_residuals(other, position, read_predictions(stage_folder))
+    data = load_stage_data(other, position, data_folder)
+    residuals = stage_residuals(other, position, data, read_predictions(stage_folder), stage_folder.parent)
     if residuals is None:
         raise RunError(
             f"The residuals of {stage_folder} are optimistic: its validation parts took part in the training; "

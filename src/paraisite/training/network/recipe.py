@@ -7,7 +7,10 @@ import json
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
 
 from paraisite.errors import RecipeError
 
@@ -15,6 +18,11 @@ Selection = Literal["validation", "inner", "last"]
 Split = Literal["random", "composition"]
 Trained = Literal["all", "head", "new_head"]
 Loss = Literal["mape", "compressed_mape"]
+Text = Annotated[str, Meta(min_length=1)]
+FolderName = Annotated[str, Meta(pattern=r"^[^./][^/]*$")]
+Count = Annotated[int, Meta(ge=1)]
+NaturalNumber = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,49 +54,34 @@ class StageRecipe:
         patience: Epochs without a lower selection error of any member after which the stage ends early; 0 never does.
     """
 
-    name: str
-    data: str
-    epochs: int = 300
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    learning_rate_floor: float = 1e-5
-    cosine_epochs: int = 1000
-    adam_epsilon: float = 1e-8
-    train_fraction: float = 0.8
+    name: FolderName
+    data: Text
+    epochs: Count = 300
+    batch_size: Count = 8
+    learning_rate: Share = 1e-3
+    learning_rate_floor: Annotated[float, Meta(ge=0)] = 1e-5
+    cosine_epochs: Count = 1000
+    adam_epsilon: Share = 1e-8
+    train_fraction: Share = 0.8
     selection: Selection = "validation"
-    inner_fraction: float = 0.2
-    validate_every: int = 1
+    inner_fraction: Share = 0.2
+    validate_every: Count = 1
     kappa_column: str = ""
     split: Split = "random"
-    train_size: int = 0
+    train_size: NaturalNumber = 0
     without: str = ""
     trained: Trained = "all"
     loss: Loss = "mape"
-    patience: int = 0
+    patience: NaturalNumber = 0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        _check_types(self)
-        checks = {
-            "name": bool(self.name) and "/" not in self.name and not self.name.startswith("."),
-            "data": bool(self.data),
-            "epochs": self.epochs >= 1,
-            "batch_size": self.batch_size >= 1,
-            "learning_rate": 0 < self.learning_rate < 1,
-            "learning_rate_floor": 0 <= self.learning_rate_floor <= self.learning_rate,
-            "cosine_epochs": self.cosine_epochs >= 1,
-            "adam_epsilon": 0 < self.adam_epsilon < 1,
-            "train_fraction": 0 < self.train_fraction < 1,
-            "selection": self.selection in get_args(Selection),
-            "inner_fraction": 0 < self.inner_fraction < 1,
-            "validate_every": self.validate_every >= 1,
-            "split": self.split in get_args(Split),
-            "train_size": self.train_size >= 0,
-            "trained": self.trained in get_args(Trained),
-            "loss": self.loss in get_args(Loss),
-            "patience": self.patience >= 0 and (self.patience == 0 or self.selection != "last"),
-        }
-        _raise_failed(self, checks, f"stage {self.name!r}")
+        where = f"stage {self.name!r}"
+        _check_fields(self, where)
+        if self.learning_rate_floor > self.learning_rate:
+            raise _refusal(where, "learning_rate_floor", self.learning_rate_floor, "above the learning_rate")
+        if self.patience and self.selection == "last":
+            raise _refusal(where, "patience", self.patience, "there is no error to wait for with the selection last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,26 +98,21 @@ class Recipe:
         threads: CPU threads; the steps are small, and one is usually the fastest.
     """
 
-    name: str
-    stages: tuple[StageRecipe, ...]
-    initial: str = "random"
-    runs: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
-    seed: int = 42
-    threads: int = 1
+    name: Text
+    stages: Annotated[tuple[StageRecipe, ...], Meta(min_length=1)]
+    initial: Text = "random"
+    runs: Annotated[tuple[Count, ...], Meta(min_length=1)] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+    seed: NaturalNumber = 42
+    threads: Count = 1
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        _check_types(self)
+        where = f"recipe {self.name!r}"
+        _check_fields(self, where)
         names = [stage.name for stage in self.stages]
-        checks = {
-            "name": bool(self.name),
-            "stages": len(names) > 0 and len(set(names)) == len(names),
-            "initial": bool(self.initial),
-            "runs": len(self.runs) > 0 and len(set(self.runs)) == len(self.runs) and min(self.runs) >= 1,
-            "seed": self.seed >= 0,
-            "threads": self.threads >= 1,
-        }
-        _raise_failed(self, checks, f"recipe {self.name!r}")
+        for key, values in (("runs", self.runs), ("stages", names)):
+            if len(set(values)) < len(values):
+                raise _refusal(where, key, values, "one is there twice")
 
     def digest(self) -> str:
         """Hash of everything that decides the numbers."""
@@ -189,28 +177,24 @@ def _from_dict(cls: Any, content: dict[str, Any], where: str) -> Any:
         raise RecipeError(f"{where}: {error}") from error
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (float, int),
-    **dict.fromkeys(("str", "Selection", "Split", "Trained", "Loss"), (str,)),
-}
+def _check_fields(recipe: StageRecipe | Recipe, where: str) -> None:
+    """Hold every field against its annotated type and bounds.
+
+    Raises:
+        RecipeError: A value is of another type or out of range; the message says what is allowed.
+    """
+    for name, kind in get_type_hints(type(recipe), include_extras=True).items():
+        value = getattr(recipe, name)
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            is_choice = get_origin(kind) is Literal
+            reason = f"give {' or '.join(get_args(kind))}" if is_choice else str(error).replace("Expected", "expected")
+            raise _refusal(where, name, value, reason) from error
 
 
-def _check_types(recipe: StageRecipe | Recipe) -> None:
-    for item in fields(recipe):
-        value = getattr(recipe, item.name)
-        kinds = _KINDS.get(str(item.type))
-        if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
-            raise RecipeError(f"{item.name} must be of the kind {item.type}, not {value!r}.")
-    runs = getattr(recipe, "runs", ())
-    if not isinstance(runs, tuple) or not all(isinstance(run, int) and not isinstance(run, bool) for run in runs):
-        raise RecipeError(f"runs must be a list of whole numbers, not {runs!r}.")
-
-
-def _raise_failed(recipe: StageRecipe | Recipe, checks: dict[str, bool], where: str) -> None:
-    for name, good in checks.items():
-        if not good:
-            raise RecipeError(f"{where}: {name} = {getattr(recipe, name)!r} is out of range.")
+def _refusal(where: str, name: str, value: object, reason: str) -> RecipeError:
+    return RecipeError(f"{where}: {name} = {value!r}: {reason}.")
 
 
 _AFLOW = {"name": "aflow", "data": "aflow_agl", "batch_size": 64, "validate_every": 2}
@@ -246,3 +230,21 @@ def family_recipe(family: str) -> Recipe:
     initial, data = FAMILIES[family]
     stages = [_AFLOW if name == "aflow_agl" else {"name": name, "data": name} for name in data]
     return Recipe.from_dict({"name": family, "initial": initial, "stages": stages})
+
+
+def find_recipe(name: str | Path) -> Recipe:
+    """Make the recipe that a name stands for.
+
+    Args:
+        name: One of the paper's families, or the path of a recipe file (TOML).
+
+    Raises:
+        RecipeError: It is neither, or the file says something that a recipe cannot.
+    """
+    if str(name) in FAMILIES:
+        return family_recipe(str(name))
+    if not Path(name).exists():
+        raise RecipeError(
+            f"There is no recipe {str(name)!r}: give a recipe file (TOML) or one of the families {', '.join(FAMILIES)}."
+        )
+    return Recipe.from_toml(name)

@@ -34,6 +34,24 @@ def read_stage_table(stage_folder: str | Path, name: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def read_metrics(stage_folder: str | Path) -> pd.DataFrame:
+    """Read a stage's errors by epoch and run.
+
+    Raises:
+        RunError: The folder has none.
+    """
+    return read_stage_table(stage_folder, "metrics.csv")
+
+
+def read_predictions(stage_folder: str | Path) -> pd.DataFrame:
+    """Read a finished stage's predictions.
+
+    Raises:
+        RunError: The folder has none.
+    """
+    return read_stage_table(stage_folder, "predictions.csv")
+
+
 def history_table(state: TrainingState, runs: Sequence[int]) -> pd.DataFrame:
     """Errors by epoch and run: columns `epoch`, `run` and `METRICS`, [n_epochs n_members] rows."""
     values = torch.stack(state.history).numpy()

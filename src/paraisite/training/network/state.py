@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ METRICS = (
     "running_validation_mape",
 )
 """Columns of the history: `train_loss` and `running_validation_mape` are taken during the epoch, the others after it."""
+
+N_METADATA = 3
+"""Entries of a checkpoint's metadata beside its SHA-256: epoch, digest and metrics."""
 
 
 @dataclass(slots=True)
@@ -84,15 +88,17 @@ class TrainingState:
         tensors |= {"best_error": self.best_error, "best_epoch": self.best_epoch}
         if self.history:
             tensors["history"] = torch.stack(self.history)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         metadata = {"epoch": str(self.epoch), "digest": digest, "metrics": json.dumps(METRICS)}
         with atomic_path(path) as temporary:
-            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+            save_file(tensors, temporary, {**metadata, "sha256": _sha256(tensors, metadata)})
 
     def load(self, path: Path, digest: str) -> None:
         """Continue from a checkpoint.
 
         Raises:
-            RunError: The file is damaged, or belongs to another recipe or data set.
+            RunError: The file is damaged (its SHA-256 is not the one that was written), or belongs to another recipe or
+                data set.
         """
         try:
             with safe_open(path, framework="pt") as handle:
@@ -107,6 +113,10 @@ class TrainingState:
                 f"The checkpoint {path} belongs to another recipe, data set or version; choose another run folder, or "
                 "delete it to begin the stage anew."
             )
+        written = metadata.pop("sha256", None)  # version 0.1.0 wrote none
+        is_whole = len(metadata) == N_METADATA if written is None else written == _sha256(tensors, metadata)
+        if not is_whole:
+            raise RunError(f"The checkpoint {path} is damaged; delete it to begin the stage anew.")
         self._restore(tensors, int(metadata["epoch"]))
 
     def _restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
@@ -123,3 +133,12 @@ class TrainingState:
         for name, parameter in self.model.named_parameters():
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{key}.{name}" in tensors]
             self.optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"].to(parameter.device) for key in keys}
+
+
+def _sha256(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """Hash of names, kinds, shapes and bytes of all tensors, and of the metadata."""
+    content = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        content.update(tensor.numpy().tobytes())
+    return content.hexdigest()

@@ -19,8 +19,9 @@ from paraisite.models.network.files import load_network
 from paraisite.models.network.kind import NetworkModel
 from paraisite.structures.convert import to_ase
 from paraisite.training.checks import check_training_data
+from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe, Selection, StageRecipe
-from paraisite.training.network.run import RunOptions, train
+from paraisite.training.network.run import train
 
 STAGE_NAME = "finetune"
 CRYSTALS_NAME = "crystals.extxyz"

@@ -1,0 +1,72 @@
+"""Readers of other packages, called so that whatever goes wrong in them is one sentence about the file."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from paraisite.errors import StructureError
+from paraisite.structures.checks import unreadable
+
+T = TypeVar("T")
+
+_LABEL = re.compile(r"([A-Z][a-z]?)(?:\d+|[_-].*|:.*)?")
+
+
+def call_reader(read: Callable[[], T], name: str, program: str) -> T:
+    """What a reader of another package gives.
+
+    Args:
+        read: The call.
+        name: File for the error message.
+        program: Package that reads, for the error message.
+
+    Raises:
+        StructureError: `unreadable` with the package's own reason.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return read()
+        except StructureError:
+            raise
+        except Exception as error:  # whatever a foreign reader stumbles over belongs to this file
+            reason = str(error).strip() or type(error).__name__
+            raise unreadable(name, f"{program} cannot read it, {reason}") from error
+
+
+def element_of_label(label: str, name: str) -> str:
+    """The element symbol of a species label such as `Fe1`, `C_h`, `O-2` or `Fe:up`.
+
+    Args:
+        label: The label; whatever follows the symbol begins with a digit, `_`, `-` or `:`.
+        name: File for the error message.
+
+    Raises:
+        StructureError: `unsupported_element` for a label that does not say where its symbol ends, such as `HO1`.
+    """
+    match = _LABEL.fullmatch(label)
+    if match is None:
+        raise StructureError(
+            f"{name}: the label '{label}' is no element symbol with a number or a suffix after it; correct it.",
+            code="unsupported_element",
+        )
+    return match[1]
+
+
+def elements_of_labels(labels: Iterable[str], name: str) -> list[str]:
+    """`element_of_label` of each label."""
+    known: dict[str, str] = {}
+    return [
+        known[label] if label in known else known.setdefault(label, element_of_label(label, name)) for label in labels
+    ]
+
+
+def float_or_none(word: str) -> float | None:
+    """A number, or None for a word that is none."""
+    try:
+        return float(word)
+    except ValueError:
+        return None
