@@ -80,7 +80,8 @@ def small_model(**changes: Any) -> MultiFidelity:
     members = tuple(
         Member(replace(PARAMETERS, rho=(0.6 + 0.1 * fold,)), data, data.fold != fold) for fold in range(N_FOLDS)
     )
-    return replace(MultiFidelity((surrogate(),), data, members, width=1.9, caution=0.3), **changes)
+    widths, stated = {"first": 1.9, "second": 1.5}, {"first": 1.8, "second": 1.3}
+    return replace(MultiFidelity((surrogate(),), data, members, widths, stated, caution=0.3), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -139,19 +140,22 @@ def test_the_posterior_is_that_of_scikit_learn(source: str | None) -> None:
 
     expected, deviation = reference.predict(data.inputs, return_std=True)
     sources = None if source is None else np.full(N_CRYSTALS, source)
-    mean, std = Member(PARAMETERS, data, known).predict(data.inputs, data.low, sources)
+    mean, std, weights = Member(PARAMETERS, data, known).predict(data.inputs, data.low, sources)
     np.testing.assert_allclose(mean, prior + expected, rtol=0, atol=1e-8)
-    added = 0.05 if source is None else PARAMETERS.noise[source]  # without a source, the best one's
-    np.testing.assert_allclose(std, np.sqrt(deviation**2 + added**2), rtol=0, atol=1e-8)
+    rest = 1 - weights.sum(axis=1)
+    # Without a source, a mean of both by likeness; the noisier one's, as far as a crystal is like none.
+    added = weights @ np.array([0.05, 0.2]) ** 2 + rest * 0.2**2 if source is None else PARAMETERS.noise[source] ** 2
+    np.testing.assert_allclose(std, np.sqrt(deviation**2 + added), rtol=0, atol=1e-8)
 
 
 def test_far_from_every_crystal_the_prior_is_told() -> None:
     data = first_principles()
     member = Member(PARAMETERS, data, np.ones(N_CRYSTALS, dtype=bool))
     low = np.array([[-0.5, 1.0, 2.5]])
-    mean, std = member.predict(np.full((3, N_CORRECTION), 1e3), low)
+    mean, std, weights = member.predict(np.full((3, N_CORRECTION), 1e3), low)
     np.testing.assert_allclose(mean, 1 + 0.7 * (low[0] - 1), atol=1e-12)
-    np.testing.assert_allclose(std, sqrt(0.4**2 + 0.05**2), atol=1e-12)
+    np.testing.assert_allclose(weights, 0, atol=1e-12)
+    np.testing.assert_allclose(std, sqrt(0.4**2 + 0.2**2), atol=1e-12)  # the noisiest source's
     assert prior_mean((0.7,), np.ones((1, 1))) == 1
 
 
@@ -170,7 +174,7 @@ def test_equal_crystals_do_no_harm() -> None:
     row = np.zeros(N_CRYSTALS, dtype=np.int64)
     same = replace(data, descriptors=data.descriptors[row], low=data.low[:, row])
     quiet = replace(PARAMETERS, noise={"first": 0.0, "second": 0.0})
-    mean, std = Member(quiet, same, np.ones(N_CRYSTALS, dtype=bool)).predict(same.inputs[:1], same.low[:, :1])
+    mean, std, _ = Member(quiet, same, np.ones(N_CRYSTALS, dtype=bool)).predict(same.inputs[:1], same.low[:, :1])
     np.testing.assert_allclose(mean, data.log10_kappa.mean(), atol=1e-4)
     assert np.isfinite(std).all()
 
@@ -183,16 +187,47 @@ def test_interval_and_estimate_come_from_all_members(model: MultiFidelity) -> No
     low = model.surrogates[0].predict(descriptors)[None]
     inputs = descriptors[:, :N_CORRECTION] / model.data.scale
     each = [member.predict(inputs, low) for member in model.members]
-    means = np.array([mean for mean, _ in each])
-    deviations = np.array([std for _, std in each]) * model.width / NORMAL_90
+    means = np.array([mean for mean, _, _ in each])
+    widths = [weights @ np.array([1.9, 1.5]) + (1 - weights.sum(axis=1)) * 1.9 for _, _, weights in each]
+    deviations = np.array([std * width for (_, std, _), width in zip(each, widths, strict=True)]) / NORMAL_90
     prediction = model.predict(descriptors)
     np.testing.assert_allclose(prediction.members, means + cautious_shift(deviations, model.caution), rtol=1e-12)
     np.testing.assert_allclose(prediction.log10_point, np.median(prediction.members, axis=0), rtol=1e-12)
-    spread = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
+    spread = np.sqrt((deviations**2).mean(axis=0))
     bottom, top = prediction.interval()
     np.testing.assert_allclose((bottom + top) / 2, np.median(means, axis=0), rtol=1e-12)
     np.testing.assert_allclose(norm.cdf(0, -(top - bottom) / 2, spread), 0.95, rtol=1e-9)
     np.testing.assert_array_equal(prediction.low, low)
+
+
+def test_the_interval_of_a_stated_source_has_its_noise_and_width() -> None:
+    model, descriptors = small_model(caution=0.0), first_principles().descriptors[:5] + 0.3
+    inputs = descriptors[:, :N_CORRECTION] / model.data.scale
+    low = model.surrogates[0].predict(descriptors)[None]
+    for name, width in model.stated_widths.items():
+        source = np.full(5, name)
+        said = model.predict(descriptors, source)
+        std = np.array([member.predict(inputs, low, source)[1] for member in model.members])
+        expected = np.sqrt(((std * width / NORMAL_90) ** 2).mean(axis=0))
+        np.testing.assert_allclose(said.log10_std, expected, rtol=1e-12)
+    with pytest.raises(KeyError, match="third"):
+        model.predict(descriptors, np.full(5, "third"))
+
+
+def test_noise_and_width_go_over_from_one_source_to_the_other_without_a_step() -> None:
+    """Along the way from a crystal of one source to one of the other, and on to where nothing is alike."""
+    data, model = first_principles(), small_model()
+
+    def largest_change(n_steps: int) -> float:
+        ways = np.linspace(0, 1, n_steps + 1)[:, None]
+        to_the_other = data.descriptors[0] + ways * (data.descriptors[1] - data.descriptors[0])
+        far_away = data.descriptors[1] + ways * 40.0
+        std = model.predict(np.concatenate([to_the_other, far_away])).log10_std
+        assert std.max() > 1.5 * std.min()
+        return float(np.abs(np.diff(std)).max())
+
+    # A step would stay as high.
+    assert largest_change(16_000) < 0.3 * largest_change(4_000)
 
 
 def test_without_caution_the_members_tell_their_medians() -> None:
@@ -282,7 +317,20 @@ def test_round_trip_predicts_the_same_bits(model: MultiFidelity, folder: Path) -
     for name in ("material_id", "composition", "source", "descriptors", "low", "log10_kappa", "fold", "scale"):
         np.testing.assert_array_equal(getattr(loaded.data, name), getattr(model.data, name), err_msg=name)
     assert [member.parameters for member in loaded.members] == [member.parameters for member in model.members]
-    assert (loaded.width, loaded.caution) == (model.width, model.caution)
+    assert (loaded.widths, loaded.stated_widths, loaded.caution) == (model.widths, model.stated_widths, model.caution)
+
+
+def test_a_model_from_before_sources_were_calibrated_has_one_width(model: MultiFidelity, folder: Path) -> None:
+    with safe_open(folder / WEIGHTS_NAME, framework="np") as handle:
+        stored = json.loads(handle.metadata()["content"])
+        tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    del stored["widths"], stored["stated_widths"]
+    save_file(tensors, folder / WEIGHTS_NAME, {"content": json.dumps({**stored, "width": 1.7})})
+    loaded = load_multi_fidelity(folder)
+    assert loaded.widths == loaded.stated_widths == {"first": 1.7, "second": 1.7}
+    descriptors = model.data.descriptors + 0.3
+    expected = replace(model, widths=loaded.widths).predict(descriptors)
+    np.testing.assert_array_equal(loaded.predict(descriptors).log10_std, expected.log10_std)
 
 
 def test_saving_twice_gives_the_same_files(model: MultiFidelity, folder: Path, tmp_path: Path) -> None:
@@ -382,7 +430,11 @@ def test_parts_that_do_not_fit(folder: Path, tensors: dict[str, np.ndarray | Non
         {"members": [{"amplitude": 0.4, "length": 6.0, "rho": 0.7, "noise": {"first": 0.1}}]},
         {"members": [{"amplitude": 0.4, "length": 6.0, "rho": 0.7, "noise": 0.1}]},
         {"members": [{"amplitude": "much", "length": 6.0, "rho": 0.7, "noise": {"first": 0.1, "second": 0.1}}]},
-        {"width": None},
+        {"widths": None},
+        {"widths": {"first": 1.0}},
+        {"stated_widths": {"first": 1.0}},
+        {"widths": {"first": 1.0, "second": None}},
+        {"widths": {"first": 1.0, "second": float("nan")}},
         {"caution": "some"},
     ],
     ids=str,

@@ -93,7 +93,9 @@ def test_new_crystals_lie_in_nine_of_ten_intervals(
 ) -> None:
     _, descriptors, truth = drawn
     prediction = fitted[0].predict(descriptors)
-    observed = truth + TRUTH.noise["clean"] * np.random.default_rng(3).normal(size=N_NEW)
+    # Of either source, as often.
+    noise = np.where(np.arange(N_NEW) % 2 == 0, TRUTH.noise["clean"], TRUTH.noise["rough"])
+    observed = truth + noise * np.random.default_rng(3).normal(size=N_NEW)
     low, high = prediction.interval()
     # ± 1.5 % by the 400 new crystals, ± 2.5 % by the 150 that the width is from.
     assert ((low < observed) & (observed < high)).mean() == pytest.approx(0.9, abs=0.07)
@@ -105,15 +107,18 @@ def test_new_crystals_lie_in_nine_of_ten_intervals(
 def test_held_out_crystals_lie_in_nine_of_ten_intervals(fitted: tuple[MultiFidelity, FitReport]) -> None:
     model, report = fitted
     score = np.abs(report.log10_mean - model.data.log10_kappa) / report.log10_std
-    assert (score <= model.width).mean() == pytest.approx(0.9, abs=0.02)
-    assert model.width == pytest.approx(1.645, abs=0.5)
+    assert (score <= NORMAL_90).mean() == pytest.approx(0.9, abs=0.03)
+    assert set(model.widths) == {"clean", "rough"}
+    # Nothing but noise tells the sources apart here, and a crystal's own is not known: both widths are nearly the pooled one.
+    for width in model.widths.values():
+        assert width == pytest.approx(1.645, abs=0.5)
 
 
 def test_caution_is_one_of_those_tried_and_costs_next_to_nothing(fitted: tuple[MultiFidelity, FitReport]) -> None:
     model, report = fitted
     assert model.caution in CAUTIONS
     assert report.n_tried == len(CAUTIONS)
-    shift = cautious_shift(report.log10_std * model.width / NORMAL_90, model.caution)
+    shift = cautious_shift(report.log10_std, model.caution)
     plain = report.log10_mean - model.data.log10_kappa
     assert np.abs(plain + shift).mean() <= 1.02 * np.abs(plain).mean()
     assert np.abs(10 ** (plain + shift) - 1).mean() <= np.abs(10**plain - 1).mean()
@@ -137,7 +142,7 @@ def test_a_second_fit_gives_the_same_bits(
     model, report = fitted
     torch.manual_seed(123)
     again, second = fit_multi_fidelity([linear_surrogate()], TrainingCrystals.of(model))
-    assert (again.width, again.caution) == (model.width, model.caution)
+    assert (again.widths, again.caution) == (model.widths, model.caution)
     assert describe_fit(again, second) == describe_fit(model, report)
     first, other = (each.predict(drawn[1]) for each in (model, again))
     np.testing.assert_array_equal(other.members, first.members)

@@ -73,6 +73,9 @@ def finetune(
     noise: Annotated[
         float | None, typer.Option("--noise", help="Usual error of your log10 κ, such as 0.1; by the level if unset.")
     ] = None,
+    accept_scale: Annotated[
+        bool, typer.Option("--accept-scale", help="Take κ that is on quite another scale than the model's predictions.")
+    ] = False,
     device: DeviceOption = "cpu",
 ) -> int:
     """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
@@ -89,11 +92,14 @@ def finetune(
             kappa_column=kappa_column,
             level=level,
             noise_log10=noise,
+            accept_scale=accept_scale,
             device=device,
             report=report,
         )
         result = run(data, output, options, model=model)
     show_errors(result.errors, Console(), result.title)
+    for message in result.warnings:
+        say(f"Warning: {message}")
     for message in result.left_out:
         say(f"Left out: {message}")
     say(f"Model: {result.folder} (predict with --model {output})", stderr=False)

@@ -146,6 +146,7 @@ class RefitOptions:
         seed: Seed of splits and order.
         level: Level of fidelity of the values; that of the data set without it.
         noise_log10: Median of the prior of their noise in log10 κ; that of the data set, or of the level that is given.
+        accept_scale: Whether κ may be on quite another scale than the model's predictions, as κ in other units is.
         data_folder: Folder of what the package does not ship.
         device: `cpu` or `cuda`.
         tf32: Whether a GPU may round matrix products to TF32.
@@ -159,6 +160,7 @@ class RefitOptions:
     seed: int = 42
     level: str = ""
     noise_log10: float | None = None
+    accept_scale: bool = False
     data_folder: Path | None = None
     device: str = "cpu"
     tf32: bool = False
@@ -175,12 +177,14 @@ class Refitted:
         errors: Errors on held-out crystals: a row a metric, a column a way to hold out; numbers, or texts with a spread.
         title: What the errors are of.
         left_out: Why crystals were left out, a sentence each.
+        warnings: What was done to the crystals or is doubtful of them, a sentence each.
     """
 
     folder: Path
     errors: pd.DataFrame
     title: str
     left_out: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Trainer(ABC):

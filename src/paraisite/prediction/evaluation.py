@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from paraisite.datasets.catalogue import DataSet, known_source, load_data_set, parts_of
+from paraisite.datasets.catalogue import DataSet, known_source, load_data_set, parts_of, select
 from paraisite.datasets.identity import crystal_keys, split_keys
 from paraisite.html_tables import html_table
 from paraisite.metrics import error_metrics
@@ -17,6 +17,7 @@ from paraisite.models.files import find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.predict import Predictor
 from paraisite.prediction.table import member_columns
+from paraisite.training.checks import scale_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Evaluation:
             columns as in `paraisite.metrics.error_metrics`.
         table: The predictions, with the known κ in the column `kappa_reference`.
         data: The data set, with what was left out of it.
+        warnings: What is doubtful of κ, a sentence each: another scale than the predictions, as other units give it.
         seen_in_training: Whether the model was trained on this data set, so that the errors say nothing about new crystals.
     """
 
@@ -35,6 +37,13 @@ class Evaluation:
     table: pd.DataFrame
     data: DataSet
     seen_in_training: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Why crystals of the data set have no part in the errors, a sentence each."""
+        failed = self.table.loc[self.table["kappa"].isna(), "error"]
+        return (*(failure.message for failure in self.data.failures), *failed)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the errors."""
@@ -78,7 +87,10 @@ def evaluate(
     if members:
         each = [error_metrics(known, good[name].to_numpy()) for name in member_columns(predictor.n_members)]
         rows["members"] = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
-    return Evaluation(pd.DataFrame.from_dict(rows, orient="index"), table, data, _seen(data, model))
+    predicted = select(data, good.index.tolist(), ())
+    warnings = scale_warnings(predicted, good["kappa"].to_numpy()) if len(good) else []
+    errors = pd.DataFrame.from_dict(rows, orient="index")
+    return Evaluation(errors, table, data, _seen(data, model), tuple(warnings))
 
 
 def _seen(data: DataSet, model: str | Path) -> bool:

@@ -24,6 +24,9 @@ def finetune(
     on 80 % of them, another 80 % each; its errors on the other 20 % are in `folder/finetune/errors.json`, the model in
     `folder/finetune/model`. Other kinds say for themselves what they do.
 
+    The crystals are checked first, see `paraisite.training.checks.check_training_data`: κ on another scale than the model's
+    predictions is refused unless `accept_scale` is set; what is merged or left out is in the result.
+
     Args:
         data: Crystals with κ.
         folder: The run's folder; a stopped run of networks is continued.
@@ -31,7 +34,8 @@ def finetune(
         model: Model to start from; `FEAF` for networks.
 
     Returns:
-        Where the new model lies, and its errors on held-out crystals; `paraisite.load_model` loads it.
+        Where the new model lies, its errors on held-out crystals, what was left out, and warnings;
+        `paraisite.load_model` loads it.
 
     Raises:
         ParaisiteError: Data, model or run folder cannot be used.

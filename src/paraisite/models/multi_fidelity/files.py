@@ -50,7 +50,8 @@ def save_multi_fidelity(model: MultiFidelity, folder: str | Path, card: dict[str
         "target": first.target,
         "texts": {name: getattr(model.data, name).tolist() for name in _DATA_TEXTS},
         "members": [_plain_parameters(member.parameters) for member in model.members],
-        "width": model.width,
+        "widths": model.widths,
+        "stated_widths": model.stated_widths,
         "caution": model.caution,
         "low_levels": [asdict(one.source) for one in model.surrogates],
         "further_targets": [one.target for one in model.surrogates[1:]],
@@ -141,7 +142,13 @@ def _build(content: dict[str, Any], tensors: dict[str, np.ndarray], data_sets: S
     members = tuple(
         Member(_parameters(parameters), data, data.fold != fold) for fold, parameters in enumerate(content["members"])
     )
-    return MultiFidelity(surrogates, data, members, float(content["width"]), float(content["caution"]))
+    names = members[0].names
+    # Models from before intervals were calibrated by source have one width for all.
+    widths, stated = (
+        {name: float(content[key][name] if key in content else content["width"]) for name in names}
+        for key in ("widths", "stated_widths")
+    )
+    return MultiFidelity(surrogates, data, members, widths, stated, float(content["caution"]))
 
 
 def _surrogate(source: Source, target: Sequence[float], tensors: dict[str, np.ndarray], prefix: str) -> Surrogate:
@@ -170,5 +177,6 @@ def _check(model: MultiFidelity) -> None:
     """
     with np.errstate(all="ignore"):
         prediction = model.predict(model.data.descriptors[:1])
-    if prediction.members.shape != (len(model.members), 1) or not np.isfinite(prediction.members).all():
+    numbers = np.concatenate([prediction.members.ravel(), prediction.log10_std])
+    if prediction.members.shape != (len(model.members), 1) or not np.isfinite(numbers).all():
         raise ValueError("its parts do not fit together")

@@ -17,6 +17,7 @@ import numpy as np
 
 from paraisite.datasets.levels import Level, Source
 from paraisite.features.descriptors import DESCRIPTORS
+from paraisite.models.multi_fidelity.likeness import blend, likeness, membership
 
 LOW = Source("low", Level.AGL, low=True)
 """Stands for a data set of a low level that has no name."""
@@ -122,6 +123,8 @@ class Member:
         """Condition on the crystals of the mask `known`, [n] bool."""
         self.parameters = parameters
         self.known = known
+        self.names = tuple(parameters.noise)
+        self._membership = membership(data.source[known], self.names)
         self._inputs = data.inputs[known]
         noise = np.array([parameters.noise[name] for name in data.source[known]])
         covariance = correction_covariance(parameters, self._inputs, self._inputs)
@@ -133,20 +136,29 @@ class Member:
 
     def predict(
         self, inputs: np.ndarray, low: np.ndarray, source: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Give mean and standard deviation of log10 κ, each [n].
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give mean and standard deviation of log10 κ, noise included, each [n], and how much each is like each source.
 
         Args:
             inputs: Of δ, [n, 64].
             low: log10 κ of each surrogate, [n_levels, n].
-            source: Data set whose noise the deviation is to include, [n] str; without it, the best one's.
+            source: Data set of each crystal, [n] str; without it, its noise is that of the sources that it is like. See
+                `paraisite.models.multi_fidelity.likeness`.
+
+        Raises:
+            KeyError: A data set is none that the process was fitted to.
         """
+        if source is not None and (unknown := set(source) - set(self.names)):
+            raise KeyError(*unknown)
         covariance = correction_covariance(self.parameters, inputs, self._inputs)
         explained = ((self._inverse_factor @ covariance.T) ** 2).sum(axis=0)
-        noise = self.parameters.noise
-        added = min(noise.values()) if source is None else np.array([noise[name] for name in source])
         variance = self.parameters.amplitude**2 - explained
-        return self._mean(covariance, low), np.sqrt(np.maximum(variance, 1e-6) + added**2)
+        if source is None:
+            weights = likeness(covariance / self.parameters.amplitude**2, self._membership)
+        else:
+            weights = membership(source, self.names)
+        noise = blend(weights, np.array(list(self.parameters.noise.values())) ** 2)
+        return self._mean(covariance, low), np.sqrt(np.maximum(variance, 1e-6) + noise), weights
 
     def mean(self, inputs: np.ndarray, low: np.ndarray) -> np.ndarray:
         """Give the mean alone, [n], in half the time."""
@@ -164,23 +176,36 @@ class MultiFidelity:
         surrogates: Give κ of the low levels.
         data: Crystals of the processes.
         members: Processes, each without the compositions of its fold.
-        width: Half-width of the 90 % interval in standard deviations; from the crystals that each member held out.
+        widths: Half-width of the 90 % interval in standard deviations, for crystals like those of each source; from the
+            crystals that each member held out.
+        stated_widths: The same for κ that is stated to be of each source.
         caution: λ of `cautious_shift`.
     """
 
     surrogates: tuple[Surrogate, ...]
     data: FirstPrinciples
     members: tuple[Member, ...]
-    width: float
+    widths: dict[str, float]
+    stated_widths: dict[str, float]
     caution: float
 
-    def predict(self, descriptors: np.ndarray) -> Prediction:
-        """Predict crystals from their descriptors, [n, 65]."""
+    def predict(self, descriptors: np.ndarray, source: np.ndarray | None = None) -> Prediction:
+        """Predict crystals.
+
+        Args:
+            descriptors: [n, 65].
+            source: Data set whose κ is to lie in the interval, [n] str, where it is one that the model was fitted to; without
+                it, noise and width are those of the sources that a crystal is like.
+        """
         low, inputs = self._inputs(descriptors)
-        means, deviations = map(np.array, zip(*(member.predict(inputs, low) for member in self.members), strict=True))
-        deviations *= self.width / NORMAL_90
+        said = [member.predict(inputs, low, source) for member in self.members]
+        means, deviations, weights = map(np.array, zip(*said, strict=True))
+        found = self.widths if source is None else self.stated_widths
+        widths = np.array([found[name] for name in self.members[0].names])
+        deviations *= np.array([blend(one, widths) for one in weights]) / NORMAL_90
         centre = np.median(means, axis=0)
-        deviation = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
+        # How members differ is no further doubt: the errors by which they are calibrated have it in them.
+        deviation = np.sqrt((deviations**2).mean(axis=0))
         return Prediction(means + cautious_shift(deviations, self.caution), centre, deviation, low)
 
     def log10_median(self, descriptors: np.ndarray) -> np.ndarray:

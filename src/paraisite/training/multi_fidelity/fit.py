@@ -19,7 +19,6 @@ from paraisite.models.multi_fidelity.model import (
     JITTER,
     LOW,
     N_CORRECTION,
-    NORMAL_90,
     REFERENCE_LOG10_KAPPA,
     CorrectionParameters,
     FirstPrinciples,
@@ -27,12 +26,11 @@ from paraisite.models.multi_fidelity.model import (
     MultiFidelity,
     Surrogate,
     assign_folds,
-    cautious_shift,
     low_levels,
 )
 from paraisite.structures.crystal import Crystal
 from paraisite.threads import torch_settings
-from paraisite.uncertainty.conformal import LEVEL, quantile_rank
+from paraisite.training.multi_fidelity.calibration import CAUTIONS, HeldOutPredictions, choose_caution
 from paraisite.uncertainty.domain import Domain, fit_domain, formula_presence
 from paraisite.uncertainty.judgement import Uncertainty
 
@@ -44,9 +42,6 @@ AMPLITUDE, LENGTH = 0.5, 8.0
 """Medians of the priors of δ's standard deviation in log10 κ and of its length scale: √64, of 64 scaled descriptors."""
 KERNEL_SPREAD, NOISE_SPREAD, RHO_SPREAD = 0.5, 0.7, 0.2
 """Standard deviations of the priors of ln amplitude and ln length, of ln noise, and of ρ around 1 / number of levels."""
-CAUTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
-CAUTION_COST = 1.02
-"""A caution may raise the held-out MAE of log10 κ by this factor at most."""
 MAX_ITERATIONS = 60
 
 
@@ -57,7 +52,7 @@ class FitReport:
     Attributes:
         n_tried: Settings that were compared: cautions.
         log10_mean: Mean of log10 κ of each crystal by the member that held it out, [n].
-        log10_std: Its standard deviation, before it is calibrated, [n].
+        log10_std: Its standard deviation, calibrated as the model's, [n].
     """
 
     n_tried: int
@@ -234,10 +229,16 @@ def fit_multi_fidelity(surrogates: Sequence[Surrogate], crystals: TrainingCrysta
     folds = range(int(data.fold.max()) + 1)
     with torch_settings(1):
         members = tuple(Member(fit_parameters(data, data.fold != fold), data, data.fold != fold) for fold in folds)
-    mean, deviation = _held_out(members, data)
-    width = _interval_width(np.abs(mean - data.log10_kappa) / deviation)
-    caution = _choose_caution(data.log10_kappa, mean, deviation * (width / NORMAL_90))
-    return MultiFidelity(tuple(surrogates), data, members, width, caution), FitReport(len(CAUTIONS), mean, deviation)
+    held_out = HeldOutPredictions.of(members, data)
+    widths, stated = (
+        HeldOutPredictions.of_ensemble(members, data, stated=stated).widths(data.log10_kappa)
+        for stated in (False, True)
+    )
+    mean, deviation = held_out.log10_mean, held_out.calibrated_std(widths)
+    caution = choose_caution(data.log10_kappa, mean, deviation)
+    return MultiFidelity(tuple(surrogates), data, members, widths, stated, caution), FitReport(
+        len(CAUTIONS), mean, deviation
+    )
 
 
 def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParameters:
@@ -294,31 +295,6 @@ def _distances(inputs: Tensor) -> Tensor:
     return (square[:, None] + square - 2 * inputs @ inputs.T).clamp_min(1e-12).sqrt()
 
 
-def _held_out(members: tuple[Member, ...], data: FirstPrinciples) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of log10 κ of each crystal by the member without it, each [n]."""
-    mean, deviation = np.empty(len(data.log10_kappa)), np.empty(len(data.log10_kappa))
-    for fold, member in enumerate(members):
-        rows = data.fold == fold
-        mean[rows], deviation[rows] = member.predict(data.inputs[rows], data.low[:, rows], data.source[rows])
-    return mean, deviation
-
-
-def _interval_width(score: np.ndarray) -> float:
-    """Conformal quantile of |error| over standard deviation (doi 10.1080/01621459.2017.1307116, section 5.2)."""
-    rank = quantile_rank(len(score), LEVEL)
-    return float(np.sort(score)[(rank or len(score)) - 1])
-
-
-def _choose_caution(target: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> float:
-    """Lowest held-out MAPE among the cautions that keep the MAE of log10 κ."""
-    errors = {}
-    for caution in CAUTIONS:
-        error = mean + cautious_shift(deviation, caution) - target
-        errors[caution] = float(np.abs(error).mean()), float(np.abs(10**error - 1).mean())
-    allowed = {caution: mape for caution, (mae, mape) in errors.items() if mae <= CAUTION_COST * errors[0.0][0]}
-    return min(allowed, key=allowed.__getitem__)
-
-
 def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
     """What a card or a comparison tells of a fit, in plain values."""
     parameters = [member.parameters for member in model.members]
@@ -326,7 +302,8 @@ def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
     return {
         "held_out_mae_log10": round(float(np.abs(report.log10_mean - model.data.log10_kappa).mean()), 4),
         "caution": model.caution,
-        "interval_width": round(model.width, 4),
+        "interval_width": {name: round(width, 4) for name, width in model.widths.items()},
+        "interval_width_of_stated_source": {name: round(width, 4) for name, width in model.stated_widths.items()},
         "rho": rho[0] if len(rho) == 1 else rho,
         "amplitude": round(float(np.mean([one.amplitude for one in parameters])), 4),
         "length": round(float(np.mean([one.length for one in parameters])), 4),

@@ -15,15 +15,14 @@ from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import DataSet, load_data_set
 from paraisite.datasets.levels import Source
 from paraisite.errors import DataError
-from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
-from paraisite.graphs.build import build_graphs
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
 from paraisite.models.interface import RefitOptions
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
+from paraisite.models.multi_fidelity.kind import MultiFidelityModel
 from paraisite.models.multi_fidelity.model import MultiFidelity
 from paraisite.models.names import DEFAULT_MODEL
-from paraisite.structures.crystal import ReadFailure
+from paraisite.training.checks import check_training_data
 from paraisite.training.multi_fidelity.fit import (
     TrainingCrystals,
     describe_fit,
@@ -43,14 +42,15 @@ def refit(
     """Fit the processes of a multi-fidelity model to its own crystals and the user's.
 
     The user's values get a noise of their own, also where their file is named like a data set that the model knows. A crystal
-    that the model has already counts twice, once by each source.
+    that the model has from another source counts twice, once by each. Crystals are checked first; see
+    `paraisite.training.checks.check_training_data`.
 
     Args:
         data: Crystals with κ at 300 K in W/(m K): see `paraisite.datasets.catalogue.load_data_set`.
         folder: Gets the model, `errors.json` (errors of the user's crystals, each by the member that held its composition
             out) and `predictions.csv`.
         model: The multi-fidelity model to start from.
-        options: Name of the κ column, level and noise of the values.
+        options: Name of the κ column, level and noise of the values, whether another scale is accepted.
 
     Returns:
         The model.
@@ -60,9 +60,15 @@ def refit(
     """
     folder, origin = Path(folder), find_model(model)
     start = load_multi_fidelity(origin)
-    mine = _usable(_user_data(data, options))
+    checked = check_training_data(
+        _user_data(data, options), MultiFidelityModel(start), accept_scale=options.accept_scale
+    )
+    mine, warnings = replace(checked.data, name=Path(checked.data.name).name), list(checked.warnings)
     source = _own_source(mine.source, start.data.sources)
     known = TrainingCrystals.of(start)
+    if source.identity in {one.identity for one in start.data.sources}:
+        known = known.take(known.source != source.name)
+        warnings.append(f"The model was fitted to these crystals of {mine.name} already: they count once.")
     new = TrainingCrystals.describe(mine.crystals, mine.kappa, [source] * len(mine.crystals))
     fitted, report = fit_multi_fidelity(start.surrogates, known + new)
     card = read_card(origin)
@@ -78,7 +84,7 @@ def refit(
     if before is not None:
         save_uncertainty(fit_domains(fitted, f"{before.domain.name} and {mine.name}", before.earlier), folder)
     rows = slice(len(known.log10_kappa), None)
-    _write_errors(folder, mine, 10 ** report.log10_mean[rows], fitted.data.fold[rows])
+    _write_errors(folder, mine, 10 ** report.log10_mean[rows], fitted.data.fold[rows], warnings)
     return fitted
 
 
@@ -108,27 +114,7 @@ def _own_source(source: Source, known: Sequence[Source]) -> Source:
     return replace(source, name=name)
 
 
-def _usable(data: DataSet) -> DataSet:
-    """The crystals that have a graph; the others are told as failures."""
-    built = build_graphs(data.crystals, DESCRIPTOR_GRAPHS)
-    if len(built.kept) == 0:
-        raise DataError(f"No crystal of {data.name} can be described: {built.failures[0][1]}")
-    failures = tuple(
-        ReadFailure(data.crystals[index].material_id, data.crystals[index].source, error.code, str(error))
-        for index, error in built.failures
-    )
-    kept = tuple(data.crystals[index] for index in built.kept)
-    return replace(
-        data,
-        name=Path(data.name).name,
-        crystals=kept,
-        kappa=data.kappa[built.kept],
-        part_sizes=(len(kept),),
-        failures=(*data.failures, *failures),
-    )
-
-
-def _write_errors(folder: Path, data: DataSet, held_out: np.ndarray, fold: np.ndarray) -> None:
+def _write_errors(folder: Path, data: DataSet, held_out: np.ndarray, fold: np.ndarray, warnings: Sequence[str]) -> None:
     table = pd.DataFrame({
         "material_id": [crystal.material_id for crystal in data.crystals],
         "formula": [crystal.formula for crystal in data.crystals],
@@ -141,5 +127,6 @@ def _write_errors(folder: Path, data: DataSet, held_out: np.ndarray, fold: np.nd
         "held_out": error_metrics(data.kappa, held_out),
         "n_crystals": len(data.kappa),
         "left_out": [{"source": failure.source, "message": failure.message} for failure in data.failures],
+        "warnings": list(warnings),
     }
     write_text_atomic(folder / "errors.json", json.dumps(content, indent=2) + "\n")

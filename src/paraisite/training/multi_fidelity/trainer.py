@@ -62,6 +62,7 @@ class MultiFidelityTrainer(Trainer):
             pd.DataFrame({"held out": errors["held_out"]}),
             f"{errors['n_crystals']} crystals of {name}, each by the member that held its composition out",
             tuple(failure["message"] for failure in errors["left_out"]),
+            tuple(errors["warnings"]),
         )
 
 

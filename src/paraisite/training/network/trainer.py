@@ -10,19 +10,22 @@ from typing import Any, ClassVar, cast
 
 import pandas as pd
 
-from paraisite.datasets.catalogue import DataSet
-from paraisite.errors import ParaisiteError
+from paraisite.atomic import atomic_path
+from paraisite.datasets.catalogue import DataSet, load_data_set
 from paraisite.models.files import find_model
 from paraisite.models.interface import Labelled, RefitOptions, Refitted, Trainer
 from paraisite.models.names import NETWORK
 from paraisite.models.network.files import load_network
 from paraisite.models.network.kind import NetworkModel
 from paraisite.structures.convert import to_ase
+from paraisite.training.checks import check_training_data
 from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe, Selection, StageRecipe
 from paraisite.training.network.run import train
 
 STAGE_NAME = "finetune"
+CRYSTALS_NAME = "crystals.extxyz"
+"""Crystals that are fine-tuned on where they are not those of the user's file."""
 START_MODEL = "FEAF"
 """The shipped ensemble that the fine-tuning of networks starts from: formation energies, then AFLOW."""
 EPOCHS = 300
@@ -85,25 +88,33 @@ class NetworkTrainer(Trainer):
     def refit(self, model: str | Path, data: str | Path | DataSet, folder: Path, options: RefitOptions) -> Refitted:
         """See `Trainer.refit`; the errors on the other 20 % are in `finetune/errors.json`, the model in `finetune/model`.
 
-        A stopped run is continued.
+        A stopped run is continued. Where crystals are merged or left out, and for a data set that is no file, those that are
+        left lie in `crystals.extxyz`; see `paraisite.training.checks.check_training_data`.
         """
-        if isinstance(data, DataSet):
-            raise ParaisiteError(
-                f"Networks are fine-tuned from a file or a named data set; write {data.name} to a file."
-            )
+        loaded = data
+        if not isinstance(loaded, DataSet):
+            loaded = load_data_set(str(loaded), options.data_folder, options.kappa_column or None)
+        checked = check_training_data(
+            loaded, NetworkModel.load(find_model(model), options.device), accept_scale=options.accept_scale
+        )
+        rewritten = checked.changed or isinstance(data, DataSet)
+        path = folder / CRYSTALS_NAME if checked.changed or isinstance(data, DataSet) else data
         recipe = finetune_recipe(
-            data,
+            path,
             model=model,
             epochs=options.epochs,
             selection=cast("Selection", options.selection),
-            kappa_column=options.kappa_column,
+            kappa_column="" if rewritten else options.kappa_column,
             seed=options.seed,
         )
+        if rewritten:
+            mine = checked.data
+            with atomic_path(folder / CRYSTALS_NAME) as temporary:
+                _write(temporary, Labelled(mine.crystals, mine.kappa, [mine.source] * len(mine.crystals)))
         run = RunOptions(options.data_folder, options.device, options.tf32, options.checkpoint_every, options.report)
         train(recipe, folder, run)
         stage = folder / STAGE_NAME
-        left_out = json.loads((stage / "splits.json").read_text(encoding="utf-8"))["left_out"]
-        return Refitted(stage / "model", *stage_summary(stage), tuple(failure["message"] for failure in left_out))
+        return Refitted(stage / "model", *stage_summary(stage), checked.left_out, checked.warnings)
 
 
 def stage_summary(folder: Path) -> tuple[pd.DataFrame, str]:
