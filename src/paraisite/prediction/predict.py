@@ -15,9 +15,10 @@ from paraisite.errors import StructureError
 from paraisite.models.files import find_model
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.prediction.backends import load_backend
-from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
+from paraisite.prediction.chunks import prepare_paths
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
 from paraisite.prediction.table import columns, make_table
-from paraisite.prediction.worker import WorkerPool
+from paraisite.prediction.worker import prepare_pool, prepare_with
 from paraisite.structures.convert import as_crystal
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.readers import structure_files
@@ -113,8 +114,8 @@ class Predictor:
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.settings) as pool:
-            rest = pool.prepare(paths[head:])
+        with prepare_pool(wanted - 1, self.settings) as pool:
+            rest = prepare_with(pool, paths[head:])
             yield from prepare_paths(paths[:head], self.settings)
             yield from rest
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +12,6 @@ from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.primitive import count_primitive_atoms
-from paraisite.structures.readers import iter_crystals
 
 CHUNK_CRYSTALS = 256
 """Crystals that are carried through the pipeline together: many enough for the model, few enough for the memory."""
@@ -60,13 +57,6 @@ class Prepared:
     store: GraphStore
     volume_per_atom: np.ndarray
     primitive_atoms: np.ndarray
-
-
-def prepare_paths(paths: Iterable[str | Path], settings: GraphSettings) -> Iterator[Prepared]:
-    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error."""
-    stream = iter_crystals(paths)
-    while items := list(islice(stream, CHUNK_CRYSTALS)):
-        yield prepare(items, settings)
 
 
 def prepare(items: Sequence[Crystal | ReadFailure], settings: GraphSettings) -> Prepared:

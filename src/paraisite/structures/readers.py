@@ -48,7 +48,7 @@ def iter_crystals(
             f"format '{format}' is not known; choose one of {', '.join(FORMATS)}.", code="unsupported_format"
         )
     listed = [paths] if isinstance(paths, str | Path) else paths
-    return (item for path in listed for item in _read_path(Path(path), format))
+    return (parse_record(*found) for path in listed for found in path_records(Path(path), format))
 
 
 def read_crystals(
@@ -73,18 +73,15 @@ def read_crystals(
     return crystals
 
 
-def _read_path(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
-    """Items of a file, or of the files in a directory."""
+def path_records(path: Path, kind: str | None = None) -> Iterator[tuple[Record, Origin]]:
+    """Records of a file, or of the files in a directory; as `file_records`."""
     try:
         files = structure_files(path, kind) if path.is_dir() else [path]
-    except StructureError as error:
+    except Exception as error:
         files = []
-        yield failure_of(Origin(str(path), path.name), error)
-    except (OSError, ValueError) as error:  # not allowed to look, or no path at all
-        files = []
-        yield failure_of(Origin(str(path), path.name), unreadable(path, error))
+        yield _raising(_as_structure_error(path, error)), Origin(_as_text(str(path)), path.name)
     for file in files:
-        yield from _read_file(file, kind)
+        yield from file_records(file, kind)
 
 
 def structure_files(directory: Path, kind: str | None) -> list[Path]:
@@ -98,11 +95,6 @@ def structure_files(directory: Path, kind: str | None) -> list[Path]:
     if not readable:
         raise StructureError(f"{directory}: the directory holds no structure files; name files.", code="unreadable")
     return readable
-
-
-def _read_file(path: Path, kind: str | None) -> Iterator[Crystal | ReadFailure]:
-    """Items of a file."""
-    return (parse_record(record, origin) for record, origin in file_records(path, kind))
 
 
 def file_records(
@@ -149,8 +141,8 @@ def parse_record(record: Record, origin: Origin) -> Crystal | ReadFailure:
         # Numbers of a broken file may overflow; the checks refuse what comes of it.
         with np.errstate(all="ignore"):
             crystal = record(origin)
-    except StructureError as error:
-        return failure_of(origin, error)
+    except Exception as error:
+        return failure_of(origin, _as_structure_error(origin.source, error))
     if crystal.material_id.isprintable():
         return crystal
     return replace(crystal, material_id=printable(crystal.material_id))
@@ -172,12 +164,8 @@ def _guarded(path: Path, kind: str | None, raw: BinaryIO | None) -> Generator[Re
     """Records of a file; an error of the file as a whole is the last record."""
     try:
         yield from _records(path, kind, raw)
-    except StructureError as error:
-        yield _raising(error)
-    except FileNotFoundError:
-        yield _raising(unreadable(path, "there is no such file", "check the path"))
-    except (OSError, EOFError, zlib.error) as error:
-        yield _raising(unreadable(path, getattr(error, "strerror", None) or error))
+    except Exception as error:
+        yield _raising(_as_structure_error(path, error))
 
 
 def _content_guarded(name: str, data: bytes) -> Iterator[Record]:
@@ -185,10 +173,23 @@ def _content_guarded(name: str, data: bytes) -> Iterator[Record]:
     try:
         unpacked = gzip.decompress(data) if data.startswith(GZIP_START) else data
         yield from _data_records(name, unpacked, detect_format_of(name, unpacked))
-    except StructureError as error:
-        yield _raising(error)
-    except (OSError, EOFError, zlib.error) as error:
-        yield _raising(unreadable(name, getattr(error, "strerror", None) or error))
+    except Exception as error:
+        yield _raising(_as_structure_error(name, error))
+
+
+def _as_structure_error(name: str | Path, error: Exception) -> StructureError:
+    """What stands in the row of a record, file or member whose reading raised an exception of any kind."""
+    if isinstance(error, StructureError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return unreadable(name, "there is no such file", "check the path")
+    if isinstance(error, MemoryError):
+        return StructureError(
+            f"{name}: reading it needs more memory than there is; give more, or leave it out.", code="too_large"
+        )
+    if isinstance(error, OSError | EOFError | zlib.error | ValueError):
+        return unreadable(name, getattr(error, "strerror", None) or error)
+    return unreadable(name, f"{type(error).__name__}, {error}")
 
 
 def _raising(error: StructureError) -> Record:
