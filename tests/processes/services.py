@@ -58,7 +58,7 @@ def die_once(mark: Path) -> Callable[[int], Iterator[int]]:
 def write_for_ever() -> Callable[[str], Iterator[None]]:
     def answers(path: str) -> Iterator[None]:
         while True:
-            with open(path, "a") as file:
+            with Path(path).open("a") as file:
                 file.write(f"{os.getpid()}\n")
             time.sleep(0.01)
         yield

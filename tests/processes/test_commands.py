@@ -152,7 +152,7 @@ def _kill_readers(worker: object, path: Path, stopped: threading.Event) -> None:
     while not stopped.is_set():
         process = worker.pid  # type: ignore[attr-defined]
         try:
-            opened = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
+            opened = [str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()]
             if str(path) in opened:
                 os.kill(process, signal.SIGKILL)
         except OSError:
