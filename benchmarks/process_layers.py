@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -109,7 +110,9 @@ def command(name: str, *words: str) -> list[str]:
 def orphans(layer: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "written"
-        parent = subprocess.Popen(command(f"orphan-{layer}", str(path)), stdout=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        words = command(f"orphan-{layer}", str(path))
+        parent = subprocess.Popen(words, stdout=quiet, stderr=quiet, start_new_session=True)
         while not path.exists():
             time.sleep(0.05)
         parent.kill()
@@ -117,7 +120,10 @@ def orphans(layer: str) -> str:
         time.sleep(0.1)
         before = path.stat().st_size
         time.sleep(1)
-        return f"{path.stat().st_size - before} writes in the second after"
+        after = path.stat().st_size
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)  # those that are left
+        return f"{after - before} writes in the second after"
 
 
 def main() -> None:
