@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from paraisite.models.files import graph_settings
 from paraisite.models.network.batch import GraphBatch
 from paraisite.models.network.files import load_network
 from paraisite.prediction.predict import Predictor, predict_files
-from paraisite.prediction.worker import WorkerPool
+from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.structures import to_ase, to_pymatgen
 
 COLUMNS = [
@@ -150,13 +152,17 @@ def test_no_structure_gives_an_empty_table() -> None:
     assert len(table) == 0
 
 
-def test_a_killed_worker_is_one_clear_error(files: list[Path]) -> None:
-    with WorkerPool(1, Predictor().needs) as pool:
-        chunks = pool.prepare(files * 40)
-        next(chunks)
-        pool.kill()
-        with pytest.raises(ParaisiteError, match="ended unexpectedly"):
-            list(chunks)
+def test_a_killed_worker_is_replaced(files: list[Path]) -> None:
+    many = files * 40
+    with prepare_pool(1, Preparation(Predictor().needs)) as pool:
+        chunks = prepare_with(pool, many)
+        found = [*next(chunks).rows.source]
+        first = pool.workers[0].pid
+        os.kill(first, signal.SIGKILL)
+        for chunk in chunks:
+            found += chunk.rows.source
+        assert pool.workers[0].pid != first
+    assert found == [str(path) for path in many]
 
 
 def test_unknown_model_is_one_clear_error() -> None:

@@ -185,7 +185,7 @@ def test_a_killed_worker_is_replaced(source: Path, whole: Path, tmp_path: Path) 
         if not killed:
             children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
             commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-            killed.append(next(child for child, words in commands.items() if b"screening.worker" in words))
+            killed.append(next(child for child, words in commands.items() if b"paraisite.processes.serve" in words))
             os.kill(killed[0], signal.SIGKILL)
 
     scan(source, tmp_path, replace(OPTIONS, piece_size=5, report=kill_one))

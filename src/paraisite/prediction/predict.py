@@ -14,9 +14,10 @@ from paraisite.models.files import find_model, read_card
 from paraisite.models.interface import Model, ModelOutput
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.models.registry import load_model
-from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
+from paraisite.prediction.chunks import prepare_paths
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
 from paraisite.prediction.table import columns, make_columns, make_table
-from paraisite.prediction.worker import WorkerPool
+from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 from paraisite.structures.readers import STANDARD_INPUT, iter_crystals, structure_files
@@ -174,8 +175,8 @@ class Predictor:
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.needs, options, kind) as pool:
-            rest = pool.prepare(paths[head:])
+        with prepare_pool(wanted - 1, Preparation(self.needs, options, kind)) as pool:
+            rest = prepare_with(pool, paths[head:])
             yield from prepare_paths(paths[:head], self.needs, options, kind)
             yield from rest
 

@@ -76,7 +76,7 @@ def _without_unwanted(piece: Piece, wanted: set[str], names: set[str]) -> Piece:
         records = (pair for path in piece.paths for pair in file_records(Path(path)))
         return RecordsPiece(tuple(pair for pair in records if pair[1].source in wanted))
     if isinstance(piece, RecordsPiece):
-        return RecordsPiece(tuple(pair for pair in piece.records if pair[1].source in wanted))
+        return RecordsPiece(tuple(pair for pair in piece.cut if pair[1].source in wanted))
     if isinstance(piece, ContentsPiece):
         return ContentsPiece(tuple(pair for pair in piece.contents if pair[0] in names))
     if isinstance(piece, ZipPiece):

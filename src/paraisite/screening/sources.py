@@ -8,7 +8,6 @@ import hashlib
 import os
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import BinaryIO, TypeVar
 
 from paraisite.errors import DataError
 from paraisite.screening.parquet import is_parquet, parquet_pieces
-from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece, failure
+from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.structures.formats import detect_format
 from paraisite.structures.readers import file_records
 
@@ -255,11 +254,11 @@ def _zip_pieces(path: Path, size: int) -> Iterator[Piece]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = sorted(name for name in archive.namelist() if _is_member(name))
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        yield FailedPiece((failure(str(path), f"the archive is broken, {error}"),))
+    except Exception as error:
+        yield FailedPiece(str(path), f"the archive is broken, {error}")
         return
     if not members:
-        yield FailedPiece((failure(str(path), "the archive holds no files"),))
+        yield FailedPiece(str(path), "the archive holds no files")
     for names in batched(members, size):
         yield ZipPiece(str(path), names)
 
@@ -268,7 +267,7 @@ def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
     """Members in the order of the archive; what comes after damage is lost and told."""
     contents: list[tuple[str, bytes]] = []
     n_members = 0
-    problem: object = None
+    problem: str | None = None
     try:
         with path.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
             for member in archive:
@@ -280,14 +279,14 @@ def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
                 if len(contents) == size:
                     yield ContentsPiece(tuple(contents)), raw.tell() / max(_size(path), 1)
                     contents = []
-    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
+    except Exception as error:
         problem = f"the archive is broken after {n_members} files, {error}"
     if contents:
         yield ContentsPiece(tuple(contents)), 1.0
     if problem is None and n_members == 0:
         problem = "the archive holds no files"
     if problem is not None:
-        yield FailedPiece((failure(str(path), problem),)), 1.0
+        yield FailedPiece(str(path), problem), 1.0
 
 
 def _is_member(name: str) -> bool:
