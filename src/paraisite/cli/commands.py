@@ -54,6 +54,9 @@ def register(app: typer.Typer) -> None:
         compare.compare
     )
     app.add_typer(data.app, name="data")
+    for command in app.registered_commands:
+        # Whole, and not cut at the width of the terminal.
+        command.short_help = (command.callback.__doc__ or "").partition("\n")[0] if command.callback else None
 
 
 def predict(

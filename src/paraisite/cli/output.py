@@ -215,7 +215,8 @@ def _escaped(value: object) -> str:
 
 def show_errors(errors: pd.DataFrame, console: Console, title: str) -> None:
     """Show a table of errors, one row each."""
-    view = Table(title=_escaped(title), title_justify="left", box=None, header_style="bold", pad_edge=False)
+    console.print(clean(title), style="italic", markup=False, highlight=False, soft_wrap=True)
+    view = Table(box=None, header_style="bold", pad_edge=False)
     view.add_column("")
     for name in errors.columns:
         view.add_column(str(name), justify="right")
