@@ -20,7 +20,8 @@ from paraisite.datasets.catalogue import find_data_file, load_data_set, locate_d
 from paraisite.datasets.splits import published_train_indices
 from paraisite.elements import ELEMENTS
 from paraisite.graphs.build import build_graphs
-from paraisite.structures import Crystal, iter_crystals, to_pymatgen
+from paraisite.readers import iter_crystals
+from paraisite.structures import Crystal, to_pymatgen
 
 N_MEMBERS = 9
 SUBSTITUTION_PROBABILITY = 0.5

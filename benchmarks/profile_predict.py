@@ -66,7 +66,7 @@ def _one_pass(predictor: Predictor, paths: list[str]) -> Result:
     from paraisite.models.network.batch import GraphBatch
     from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
     from paraisite.prediction.table import make_table
-    from paraisite.structures import iter_crystals
+    from paraisite.readers import iter_crystals
     from paraisite.threads import torch_settings
     from paraisite.uncertainty.judgement import Judgement
 

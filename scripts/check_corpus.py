@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 from ase.data import atomic_numbers
 
-from paraisite.structures.cif import cif_records
+from paraisite.readers.cif import cif_records
+from paraisite.readers.stream import parse_record
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin
-from paraisite.structures.readers import parse_record
 
 AGREES, DIFFERS, SILENT = "agrees", "differs", "says nothing"
 COLUMNS = ("formula", "Z", "pymatgen", "ASE")

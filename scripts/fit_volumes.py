@@ -21,8 +21,8 @@ from paraisite.applicability.molecules import MAX_BONDS_PER_ATOM
 from paraisite.applicability.vacuum import EDGE_GAP_ANGSTROM, empty_layers
 from paraisite.applicability.volume import GEOMETRY_COLUMNS, volume_columns
 from paraisite.graphs.build import build_graphs
+from paraisite.readers.stream import iter_crystals
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.readers import iter_crystals
 
 SETS = ("togo15.extxyz", "hh143.extxyz", "aflow_agl.extxyz.gz", "aflow_unlabelled.extxyz.gz", "mp_scan.extxyz.gz")
 RIDGE, HUBER_WIDTHS, ROUNDS, FOLDS = 0.3, 2.0, 8, 5

@@ -29,8 +29,8 @@ from paraisite.applicability.metals import GROUP, metal_reason
 from paraisite.applicability.volume import log_volume_ratios, volume_model
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.graphs.build import build_graphs
+from paraisite.readers.stream import iter_crystals
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.readers import iter_crystals
 
 CODES = ("vacuum", "molecular", "noble_gas", "metal", "volume", "nearly_reduces")
 CHUNK = 256

@@ -22,8 +22,8 @@ import pandas as pd
 from paraisite import Predictor
 from paraisite.atomic import write_text_atomic
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
+from paraisite.readers.stream import iter_crystals
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.readers import iter_crystals
 
 REPOSITORY = Path(__file__).parents[1]
 FILES = ("aflow_agl", "aflow_unlabelled", "mp_scan", "phonondb_structures")

@@ -19,6 +19,7 @@ PACKAGE = Path(paraisite.__file__).parent
 LAYERS = [
     {"version", "errors", "elements", "atomic", "threads", "metrics", "outputs", "processes", "html_tables"},
     {"structures"},
+    {"readers"},
     {"graphs", "datasets"},
     {"features", "applicability"},
     {"models", "uncertainty"},

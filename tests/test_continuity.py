@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from paraisite import Predictor
+from paraisite.readers.stream import iter_crystals
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.readers import iter_crystals
 
 NACL = Crystal(
     np.array([11, 17]),

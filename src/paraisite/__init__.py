@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from paraisite.prediction.evaluation import Evaluation, evaluate
     from paraisite.prediction.explain import explain
     from paraisite.prediction.predict import Predictor, predict, predict_files
+    from paraisite.readers.stream import iter_crystals, read_crystals
     from paraisite.screening.scan import ScanOptions, scan
     from paraisite.structures.crystal import Crystal
-    from paraisite.structures.readers import iter_crystals, read_crystals
     from paraisite.study.report.write import write_report
     from paraisite.study.reproduce import reproduce
     from paraisite.training.finetune import finetune
@@ -54,14 +54,14 @@ _HOMES = {
     "family_recipe": "training.network.recipe",
     "fetch_data": "fetch.catalogue",
     "finetune": "training.finetune",
-    "iter_crystals": "structures.readers",
+    "iter_crystals": "readers.stream",
     "list_data": "fetch.catalogue",
     "load_data_set": "datasets.catalogue",
     "load_examples": "datasets.examples",
     "load_model": "models.registry",
     "predict": "prediction.predict",
     "predict_files": "prediction.predict",
-    "read_crystals": "structures.readers",
+    "read_crystals": "readers.stream",
     "read_labelled": "datasets.catalogue",
     "reproduce": "study.reproduce",
     "run_demo": "demo",

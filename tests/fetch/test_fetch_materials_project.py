@@ -19,8 +19,8 @@ from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions
 from paraisite.fetch.materials_project import FEATURES, fetch_materials_project
 from paraisite.fetch.policy import HttpError
+from paraisite.readers.stream import read_crystals
 from paraisite.structures import to_pymatgen
-from paraisite.structures.readers import read_crystals
 
 KEY = "k" * 32
 HEARTBEAT = {"version": "0.87.3", "db_version": "2026.10.1", "access_controlled_batch_ids": []}

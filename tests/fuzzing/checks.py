@@ -15,10 +15,10 @@ from mutators import Input
 
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
+from paraisite.readers import iter_crystals
 from paraisite.screening.pieces import ContentsPiece
 from paraisite.screening.rows import describe, make_rows
 from paraisite.screening.sources import Source
-from paraisite.structures import iter_crystals
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.uncertainty.judgement import Judgement
 

@@ -18,11 +18,11 @@ from scipy.optimize import linear_sum_assignment
 from seeds import seed_crystals
 
 from paraisite.datasets.prototypes import build
+from paraisite.readers.cif import cif_records
+from paraisite.readers.stream import parse_record
 from paraisite.structures import to_pymatgen
-from paraisite.structures.cif import cif_records
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.origin import Origin
-from paraisite.structures.readers import parse_record
 
 SAME_ANGSTROM = 0.05
 _OPERATIONS = "_symmetry_equiv_pos_as_xyz"

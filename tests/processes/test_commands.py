@@ -23,13 +23,13 @@ from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
 from paraisite.models.files import find_model
 from paraisite.prediction.worker import prepare_pool, prepare_with
 from paraisite.processes.child import import_path
+from paraisite.readers.stream import file_records
 from paraisite.screening.local import scan_locally
 from paraisite.screening.manifest import part_path
 from paraisite.screening.pieces import FilesPiece, Piece, RecordsPiece
 from paraisite.screening.scanner import ScannerSettings
 from paraisite.screening.sources import open_source
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.readers import file_records
 
 HOSTILE = ("gemmi", "queue", "numpy", "torch", "pickle", "signal", "threading", "ase", "pyarrow", "selectors", "psutil")
 N_FILES = 210

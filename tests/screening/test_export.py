@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from written_scans import make_row, write_scan
 
+from paraisite.readers.stream import read_crystals
 from paraisite.screening.export import export_structures, read_sources
 from paraisite.screening.selection import Selection
 from paraisite.screening.sources import open_source
 from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.readers import read_crystals
 
 Make = Callable[[Path], Path]
 FORMS: dict[str, Make] = {

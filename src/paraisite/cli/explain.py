@@ -49,8 +49,8 @@ def explained_tables(
     import pandas as pd
 
     from paraisite.prediction.prepare import prepare
+    from paraisite.readers.stream import iter_crystals
     from paraisite.reporting.attributions import plot_attributions
-    from paraisite.structures.readers import iter_crystals
 
     explainer = predictor.model.explainer()
     if plot_folder is not None and explainer.note:

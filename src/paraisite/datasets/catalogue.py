@@ -22,8 +22,8 @@ from paraisite.errors import DataError
 from paraisite.graphs.cache import cache_folder, content_key
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
 from paraisite.html_tables import html_table
+from paraisite.readers.stream import iter_crystals
 from paraisite.structures.crystal import Crystal, ReadFailure
-from paraisite.structures.readers import iter_crystals
 
 DATA_VARIABLE = "PARAISITE_DATA"
 """Environment variable that names the folder of data sets and weights that the package does not ship."""

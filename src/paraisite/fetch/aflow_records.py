@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.cif import lattice_vectors
 from paraisite.structures.checks import check_crystal, numbers_of, one_line
-from paraisite.structures.cif import lattice_vectors
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.formula import reduced_formula
 

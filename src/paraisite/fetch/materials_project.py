@@ -27,9 +27,9 @@ from paraisite.fetch.common import (
 )
 from paraisite.fetch.http import HttpClient
 from paraisite.fetch.policy import Access, BadAnswerError, HttpError, host_of, without_password
+from paraisite.readers.json_structures import jsonl_records
 from paraisite.structures.checks import one_line
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.json_structures import jsonl_records
 from paraisite.structures.origin import Origin
 
 NAME = "materials_project"

@@ -16,8 +16,8 @@ from paraisite.errors import FetchError
 from paraisite.fetch.common import FetchOptions, FetchProgress, read_json
 from paraisite.fetch.http import HttpClient
 from paraisite.fetch.policy import BadAnswerError, HttpError, check_step, host_of, same_server
+from paraisite.readers.optimade import STATEMENT_KEYS, STRUCTURE_KEYS
 from paraisite.structures.checks import one_line
-from paraisite.structures.optimade import STATEMENT_KEYS, STRUCTURE_KEYS
 
 RESPONSE_FIELDS = [*STRUCTURE_KEYS, *STATEMENT_KEYS]
 STATE_FILE = ".optimade.json"

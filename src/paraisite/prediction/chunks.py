@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from paraisite.models.inputs import Needs
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
+from paraisite.readers.stream import iter_crystals
 from paraisite.structures.checks import one_line
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
-from paraisite.structures.readers import iter_crystals
 
 T = TypeVar("T")
 

@@ -18,9 +18,9 @@ from paraisite.prediction.chunks import prepare_paths
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
 from paraisite.prediction.table import columns, make_columns, make_table
 from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
+from paraisite.readers.stream import STANDARD_INPUT, iter_crystals, structure_files
 from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
-from paraisite.structures.readers import STANDARD_INPUT, iter_crystals, structure_files
 
 if TYPE_CHECKING:
     import pandas as pd

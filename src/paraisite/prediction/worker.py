@@ -12,8 +12,8 @@ from paraisite.processes.child import Child
 from paraisite.processes.pool import Pool
 from paraisite.processes.search import At, answers_without_crashes
 from paraisite.processes.worker import TaskCrashedError, Worker
+from paraisite.readers.units import FileUnit, Place, steps_without
 from paraisite.structures.crystal import STRICT, ReadOptions
-from paraisite.structures.units import FileUnit, Place, steps_without
 
 if TYPE_CHECKING:
     from paraisite.models.inputs import Needs

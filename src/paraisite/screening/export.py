@@ -13,6 +13,7 @@ import pandas as pd
 
 from paraisite.atomic import write_text_atomic
 from paraisite.outputs import output_folder
+from paraisite.readers.stream import file_records
 from paraisite.reporting.csv_files import write_csv
 from paraisite.screening.parquet import ParquetPiece
 from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
@@ -20,7 +21,6 @@ from paraisite.screening.selection import Selection, stream_rows
 from paraisite.screening.sources import Source
 from paraisite.structures.convert import to_pymatgen
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
-from paraisite.structures.readers import file_records
 
 GONE = "source_gone"
 CHANGED = "source_changed"

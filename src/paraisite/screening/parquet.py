@@ -11,12 +11,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from paraisite.readers.json_structures import parse_entry
+from paraisite.readers.optimade import STRUCTURE_KEYS
+from paraisite.readers.units import Unit
 from paraisite.screening.pieces import FailedPiece, Piece, failed_record
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.json_structures import parse_entry
-from paraisite.structures.optimade import STRUCTURE_KEYS
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.units import Unit
 
 STRUCTURE_COLUMN = "structure"
 BATCH_ROWS = 1024

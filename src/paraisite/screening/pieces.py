@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from paraisite.readers.stream import content_records
+from paraisite.readers.units import FileUnit, Unit, crystals_of
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.readers import content_records
-from paraisite.structures.units import FileUnit, Unit, crystals_of
 
 
 class Piece(ABC):

@@ -15,11 +15,11 @@ from paraisite.atomic import atomic_path
 from paraisite.prediction.chunks import with_failures
 from paraisite.prediction.predict import Predictor
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
+from paraisite.readers.units import Place, steps_without
 from paraisite.screening.manifest import part_path
 from paraisite.screening.pieces import Piece
 from paraisite.screening.rows import describe, make_rows, schema
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
-from paraisite.structures.units import Place, steps_without
 
 
 @dataclass(frozen=True, slots=True)

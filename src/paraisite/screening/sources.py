@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from paraisite.errors import DataError
+from paraisite.readers.formats import detect_format
+from paraisite.readers.stream import file_records
 from paraisite.screening.parquet import is_parquet, parquet_pieces
 from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
-from paraisite.structures.formats import detect_format
-from paraisite.structures.readers import file_records
 
 T = TypeVar("T")
 

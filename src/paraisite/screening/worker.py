@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from paraisite.processes.search import At
+from paraisite.readers.units import Place
 from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
-from paraisite.structures.units import Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Crystals: reading them from files, checking them, and converting them from and to other packages."""
+"""Crystals: checking them, and converting them from and to other packages."""
 
 from paraisite.structures.checks import check_crystal as check_crystal
 from paraisite.structures.convert import as_crystal as as_crystal
@@ -11,5 +11,3 @@ from paraisite.structures.crystal import ReadFailure as ReadFailure
 from paraisite.structures.crystal import ReadOptions as ReadOptions
 from paraisite.structures.crystal import ReadWarning as ReadWarning
 from paraisite.structures.formula import reduced_formula as reduced_formula
-from paraisite.structures.readers import iter_crystals as iter_crystals
-from paraisite.structures.readers import read_crystals as read_crystals

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraisite.structures.symmetry import (
+from paraisite.readers.cif_operations import (
     SITE_TOLERANCE,
     coincident_sites,
     expand,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from paraisite.errors import StructureError
+from paraisite.readers.stream import failure_of, parse_record, path_records
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.readers import failure_of, parse_record, path_records
 
 
 class Unit(Protocol):

@@ -13,11 +13,7 @@ import numpy as np
 import spglib
 
 from paraisite.errors import StructureError
-from paraisite.structures.checks import unreadable
-from paraisite.structures.cif_statements import block_value
-from paraisite.structures.crystal import Crystal
-from paraisite.structures.statements import contradiction
-from paraisite.structures.symmetry import (
+from paraisite.readers.cif_operations import (
     Group,
     group_from_hall,
     group_from_triplets,
@@ -25,6 +21,10 @@ from paraisite.structures.symmetry import (
     is_closed,
     preserves,
 )
+from paraisite.readers.cif_statements import block_value
+from paraisite.structures.checks import unreadable
+from paraisite.structures.crystal import Crystal
+from paraisite.structures.statements import contradiction
 
 _OPERATION_TAGS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 # The names of the magnetic dictionary and of its drafts, which files still have.

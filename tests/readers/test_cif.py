@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from crystal_comparison import CUBE, FCC, HEXAGON, cif_text, deviation, only, shared_crystals
 
-from paraisite.structures import Crystal, ReadFailure, from_pymatgen, iter_crystals, read_crystals, to_pymatgen
-from paraisite.structures.cif import cif_records
+from paraisite.readers import iter_crystals, read_crystals
+from paraisite.readers.cif import cif_records
+from paraisite.structures import Crystal, ReadFailure, from_pymatgen, to_pymatgen
 from paraisite.structures.origin import Origin
 
 # pymatgen's writer names C2/m here but lists 32 tetragonal operations, and its reader then returns Bi atoms 0.005 Å

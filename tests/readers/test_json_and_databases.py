@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from crystal_comparison import deviation
 
-from paraisite.structures import Crystal, ReadFailure, from_ase, iter_crystals, read_crystals, to_pymatgen
+from paraisite.readers import iter_crystals, read_crystals
+from paraisite.structures import Crystal, ReadFailure, from_ase, to_pymatgen
 
 
 @pytest.fixture

@@ -17,14 +17,14 @@ import gemmi
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.cif_operations import Group, coincident_sites, expand, first_of_each_place
+from paraisite.readers.cif_sites import Sites, floats, sites_of
+from paraisite.readers.cif_statements import block_value, statements_of
+from paraisite.readers.cif_symmetry import check_closed, one_choice, symmetry_of
 from paraisite.structures.checks import check_crystal, one_line, unreadable
-from paraisite.structures.cif_sites import Sites, floats, sites_of
-from paraisite.structures.cif_statements import block_value, statements_of
-from paraisite.structures.cif_symmetry import check_closed, one_choice, symmetry_of
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.statements import Statements, check_statements, contradiction
-from paraisite.structures.symmetry import Group, coincident_sites, expand, first_of_each_place
 
 _CELL_TAGS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _BLOCK_START = re.compile(r"^[ \t]*data_", re.IGNORECASE | re.MULTILINE)

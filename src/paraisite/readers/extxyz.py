@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import numbers_of, unreadable
 from paraisite.structures.convert import from_ase, from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import ID_KEYS, Origin, Record, broken_record, scalar_columns, take_id
-from paraisite.structures.stated_columns import check_columns
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
 _PAIR = re.compile(r'\s*([A-Za-z_][\w.-]*)=(?:"([^"]*)"|([^\s"]+))(?=\s|$)')

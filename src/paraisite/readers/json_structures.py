@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import StructureError
-from paraisite.structures.ase_database import ase_json_records
+from paraisite.readers.ase_database import ase_json_records
+from paraisite.readers.cif import lattice_vectors
+from paraisite.readers.jarvis import jarvis_structure, parse_jarvis
+from paraisite.readers.optimade import optimade_columns, optimade_structure, parse_optimade
+from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import check_crystal, check_periodic, numbers_of, unreadable
-from paraisite.structures.cif import lattice_vectors
 from paraisite.structures.convert import from_cartesian, site_symbol
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.jarvis import jarvis_structure, parse_jarvis
-from paraisite.structures.optimade import optimade_columns, optimade_structure, parse_optimade
 from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
-from paraisite.structures.stated_columns import check_columns
 
 _STRUCTURES = {"structure", "attributes", "atoms"}
 _LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")

@@ -9,20 +9,20 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from paraisite.structures import espresso, simulation_inputs, vasp_outputs
-from paraisite.structures.ase_database import SQLITE_START, ase_database_records
-from paraisite.structures.cif import cif_records
-from paraisite.structures.compression import (
+from paraisite.readers import espresso, simulation_inputs, vasp_outputs
+from paraisite.readers.ase_database import SQLITE_START, ase_database_records
+from paraisite.readers.cif import cif_records
+from paraisite.readers.compression import (
     COMPRESSED_SUFFIXES,
     DECOMPRESSION_ERRORS,
     decompressed_name,
     open_decompressed,
 )
-from paraisite.structures.extxyz import extxyz_records
-from paraisite.structures.json_structures import json_records, jsonl_records
+from paraisite.readers.extxyz import extxyz_records
+from paraisite.readers.json_structures import json_records, jsonl_records
+from paraisite.readers.phonopy_yaml import looks_like_phonopy, phonopy_records
+from paraisite.readers.poscar import looks_like_poscar, poscar_records
 from paraisite.structures.origin import Record
-from paraisite.structures.phonopy_yaml import looks_like_phonopy, phonopy_records
-from paraisite.structures.poscar import looks_like_poscar, poscar_records
 
 _HEAD_BYTES = 8192
 _CIF_BLOCK = re.compile(r"^\s*data_\S*\s", re.MULTILINE | re.IGNORECASE)

@@ -9,10 +9,10 @@ from io import BytesIO, StringIO
 from typing import Any
 
 from paraisite.errors import StructureError
+from paraisite.readers.external import call_reader, float_or_none
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader, float_or_none
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.statements import Statements, check_statements
 

@@ -11,10 +11,10 @@ from functools import partial
 from io import StringIO
 from typing import Any
 
+from paraisite.readers.external import call_reader, elements_of_labels
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader, elements_of_labels
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.statements import Statements, check_statements, contradiction
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from test_poscar import SALT
 
 from paraisite.errors import StructureError
+from paraisite.readers import iter_crystals, read_crystals
 from paraisite.screening.pieces import ContentsPiece
-from paraisite.structures import Crystal, ReadFailure, iter_crystals, read_crystals
+from paraisite.structures import Crystal, ReadFailure
 
 FRAME = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\nNa 0 0 0\n'
 
@@ -149,7 +150,7 @@ def test_fast_paths_import_neither_pymatgen_nor_ase_readers(tmp_path: Path) -> N
     (tmp_path / "b.extxyz").write_text(FRAME)
     (tmp_path / "c.vasp").write_text(SALT)
     code = (
-        "import sys; from paraisite.structures import read_crystals; "
+        "import sys; from paraisite.readers import read_crystals; "
         f"assert len(read_crystals({str(tmp_path)!r})) == 3; "
         "print([name for name in ('pymatgen', 'ase.db', 'torch', 'scipy') if name in sys.modules])"
     )

@@ -10,7 +10,8 @@ import pytest
 
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.prediction.predict import Predictor
-from paraisite.structures import Crystal, ReadFailure, ReadOptions, iter_crystals
+from paraisite.readers import iter_crystals
+from paraisite.structures import Crystal, ReadFailure, ReadOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from paraisite.errors import StructureError
+from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import check_periodic, numbers_of, unreadable
 from paraisite.structures.convert import from_cartesian, site_symbol
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin
-from paraisite.structures.stated_columns import check_columns
 from paraisite.structures.statements import Statements, check_statements, contradiction
 
 STRUCTURE_KEYS = ("lattice_vectors", "cartesian_site_positions", "species_at_sites")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from crystal_comparison import deviation
 
-from paraisite.structures import Crystal, ReadFailure, from_ase, from_pymatgen, iter_crystals
+from paraisite.readers import iter_crystals
+from paraisite.structures import Crystal, ReadFailure, from_ase, from_pymatgen
 
 SALT = """salt
 1.0

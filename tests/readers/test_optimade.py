@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from paraisite.fetch.optimade import RESPONSE_FIELDS
-from paraisite.structures import Crystal, ReadFailure, ReadOptions, iter_crystals
+from paraisite.readers import iter_crystals
+from paraisite.structures import Crystal, ReadFailure, ReadOptions
 
 
 def record(**changes: Any) -> dict[str, Any]:

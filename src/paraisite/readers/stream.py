@@ -14,10 +14,10 @@ from typing import BinaryIO
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.compression import DECOMPRESSION_ERRORS, decompressed, open_decompressed
+from paraisite.readers.formats import BY_NAME, FORMATS, Format, detect_format, detect_format_of, stem_of
 from paraisite.structures.checks import one_line, printable, unreadable
-from paraisite.structures.compression import DECOMPRESSION_ERRORS, decompressed, open_decompressed
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
-from paraisite.structures.formats import BY_NAME, FORMATS, Format, detect_format, detect_format_of, stem_of
 from paraisite.structures.origin import Origin, Record
 
 STANDARD_INPUT = "-"

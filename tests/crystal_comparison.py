@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from paraisite.structures import Crystal, ReadFailure, iter_crystals
+from paraisite.readers import iter_crystals
+from paraisite.structures import Crystal, ReadFailure
 
 DATA_FILES = (
     "togo15.extxyz",

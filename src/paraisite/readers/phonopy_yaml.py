@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from paraisite.readers.external import call_reader, elements_of_labels
 from paraisite.structures.checks import check_crystal, numbers_of, unreadable
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader, elements_of_labels
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.statements import contradiction
 

@@ -21,8 +21,9 @@ from ase.build import bulk
 from crystal_comparison import cif_text, deviation
 from test_poscar import SALT
 
-from paraisite.structures import Crystal, ReadFailure, from_ase, iter_crystals, read_crystals, to_pymatgen
-from paraisite.structures.formats import FORMATS, detect_format, format_table
+from paraisite.readers import iter_crystals, read_crystals
+from paraisite.readers.formats import FORMATS, detect_format, format_table
+from paraisite.structures import Crystal, ReadFailure, from_ase, to_pymatgen
 
 README = Path(__file__).parents[2] / "README.md"
 POTENTIALS = {"Na": "Na.upf", "Cl": "Cl.upf"}
@@ -436,7 +437,7 @@ def test_compressed_frames_are_streamed(tmp_path: Path) -> None:
 
 
 def test_the_standard_input() -> None:
-    code = "from paraisite.structures import read_crystals; print(read_crystals('-')[0].formula)"
+    code = "from paraisite.readers import read_crystals; print(read_crystals('-')[0].formula)"
     for data in (SALT.encode(), lzma.compress(cif_text().encode())):
         done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
         assert done.stdout.decode().strip() == "NaCl"
@@ -455,5 +456,5 @@ def test_folders_are_read_at_any_depth(tmp_path: Path) -> None:
 
 def test_the_readme_lists_every_format() -> None:
     text = README.read_text(encoding="utf-8")
-    assert format_table() in text, "write the table of paraisite.structures.formats.format_table() into README.md"
+    assert format_table() in text, "write the table of paraisite.readers.formats.format_table() into README.md"
     assert all(f"| `{name}` |" in text for name in FORMATS)

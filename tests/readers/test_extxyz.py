@@ -13,7 +13,8 @@ from crystal_comparison import DATA_FILES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paraisite.structures import Crystal, ReadFailure, iter_crystals
+from paraisite.readers import iter_crystals
+from paraisite.structures import Crystal, ReadFailure
 
 HEADER = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3 pbc="T T T"'
 GOOD = f"2\n{HEADER} material_id=good kappa=3.5\nNa 0 0 0\nCl 2 2 2\n"
@@ -147,7 +148,7 @@ def test_frames_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
 @given(st.text(alphabet='012 \n"=ab.TLNaCl', max_size=200))
 def test_any_text_gives_crystals_or_failures(text: str) -> None:
     from paraisite.errors import StructureError
-    from paraisite.structures.extxyz import extxyz_records
+    from paraisite.readers.extxyz import extxyz_records
     from paraisite.structures.origin import Origin
 
     for record in extxyz_records(io.StringIO(text)):

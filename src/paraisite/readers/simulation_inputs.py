@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.cif import lattice_vectors
+from paraisite.readers.external import call_reader, elements_of_labels, float_or_none
 from paraisite.structures.checks import check_crystal, check_occupancy, numbers_of, unreadable
-from paraisite.structures.cif import lattice_vectors
 from paraisite.structures.convert import from_ase, from_cartesian, from_pymatgen
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.external import call_reader, elements_of_labels, float_or_none
 from paraisite.structures.origin import Origin, Record
 from paraisite.structures.statements import Statements, check_statements, contradiction
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
-from paraisite.structures.stated_columns import check_columns
 
 SQLITE_START = b"SQLite format 3\x00"
 
