@@ -57,10 +57,10 @@ def writing() -> Callable[[str], Iterator[None]]:
 
 def ours(service: object, tasks: list[object]) -> Iterator[tuple[float, object]]:
     from paraisite.processes.child import Child
-    from paraisite.processes.pool import Pool
+    from paraisite.processes.pool import ProcessPool
 
     begin = time.perf_counter()
-    with Pool(partial(Child, service), N_WORKERS, lambda *_: iter(["died"])) as pool:  # type: ignore[arg-type]
+    with ProcessPool(partial(Child, service), N_WORKERS, lambda *_: iter(["died"])) as pool:  # type: ignore[arg-type]
         for answer in pool.in_order(iter(tasks)):
             yield time.perf_counter() - begin, answer
 

@@ -35,7 +35,7 @@ from paraisite.study.data_sets import write_coverage
 from paraisite.study.folder import open_study
 from paraisite.study.plan import choose
 from paraisite.study.report.write import write_report
-from paraisite.study.worker import run_job
+from paraisite.study.worker import run_study_job
 from paraisite.training.network.recalibrate import add_uncertainty
 from paraisite.training.network.recipe import Recipe, StageRecipe
 from paraisite.training.network.run import train
@@ -135,7 +135,7 @@ def tiny_study(folder: Path) -> None:
     plan = open_study(out, quick=True)
     write_coverage(out / "data", data_folder)
     for job in choose(plan, STUDY_JOBS):
-        run_job(out, job, plan, data_folder)
+        run_study_job(out, job, plan, data_folder)
     write_report(out)
 
 

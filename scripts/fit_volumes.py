@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paraisite.applicability.features import COLUMNS, find_features
+from paraisite.applicability.features import ELEMENT_COLUMNS, find_features
 from paraisite.applicability.find import SCREEN_GRAPHS
 from paraisite.applicability.molecules import MAX_BONDS_PER_ATOM
 from paraisite.applicability.vacuum import EDGE_GAP_ANGSTROM, empty_layers
@@ -69,7 +69,8 @@ def main() -> None:
         "edge": round(float(edge), 4),
         "outside": round(float(outside), 4),
         "weights": {
-            name: round(float(value), 5) for name, value in zip((*COLUMNS, *GEOMETRY_COLUMNS), weights, strict=True)
+            name: round(float(value), 5)
+            for name, value in zip((*ELEMENT_COLUMNS, *GEOMETRY_COLUMNS), weights, strict=True)
         },
     }
     TARGET.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

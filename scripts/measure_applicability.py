@@ -25,7 +25,7 @@ from pymatgen.core import Composition
 from paraisite.applicability import find_all_concerns
 from paraisite.applicability.features import find_features
 from paraisite.applicability.find import SCREEN_GRAPHS
-from paraisite.applicability.metals import GROUP, metal_reason
+from paraisite.applicability.metals import GROUP_OF_ELEMENT, metal_reason
 from paraisite.applicability.volume import log_volume_ratios, volume_model
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.graphs.build import build_graphs
@@ -70,7 +70,7 @@ def measure_metals(path: Path) -> None:
         for row in csv.DictReader(handle):
             amounts = Composition(row["formula"]).get_el_amt_dict()
             formula = "".join(f"{symbol}{amount:g}" for symbol, amount in amounts.items())
-            if set(amounts) <= set(GROUP):
+            if set(amounts) <= set(GROUP_OF_ELEMENT):
                 metal = row["target"] in {"1", "1.0", "True"}
                 half = zlib.crc32(formula.encode()) % 2
                 halves[half][metal, bool(metal_reason(re.sub(r"(?<=[a-zA-Z])1(?=[A-Z]|$)", "", formula)))] += 1

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from paraisite.comparison.protocols import PROTOCOLS, load_pool, make_splits
+from paraisite.comparison.protocols import COMPARISON_PROTOCOLS, load_pool, protocol_splits
 from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
 from paraisite.graphs.build import build_store
 from paraisite.models.files import find_model
@@ -30,7 +30,7 @@ def main() -> None:
     everything = TrainingCrystals.describe(pool.crystals, pool.kappa, [pool.sources[name] for name in pool.source])
     rows = []
     for protocol, further in RUNS:
-        for split in make_splits(PROTOCOLS[protocol], pool, further):
+        for split in protocol_splits(COMPARISON_PROTOCOLS[protocol], pool, further):
             part = everything.take(split.training)
             model, _ = fit_multi_fidelity(surrogates, part)
             domain = fit_domains(model, "training", None).domain

@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -36,6 +36,8 @@ HEAVY = {
     "torch", "ase", "pymatgen", "scipy", "matplotlib", "pandas", "pyarrow", "duckdb", "ray", "spglib", "requests", "jinja2",
 }  # fmt: skip
 """What a start of the command line and a prediction of one file by the default model have no use for."""
+LONGEST_FUNCTION = 50
+"""Lines of a function without its docstring."""
 LARGEST_SHARE = 0.15
 """Share of the package's lines that one folder may hold, its subfolders included."""
 
@@ -133,3 +135,35 @@ def test_every_public_name_exists() -> None:
         assert getattr(paraisite, name) is not None
     with pytest.raises(AttributeError):
         _ = paraisite.no_such_name
+
+
+def test_public_names_are_unique() -> None:
+    """One name, one thing. Commands carry the names of the functions that they call."""
+    homes = defaultdict(list)
+    for path in MODULES:
+        if path.relative_to(PACKAGE).parts[0] == "cli":
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names = [node.name]
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            else:
+                continue
+            for name in names:
+                if not name.startswith("_"):
+                    homes[name].append(str(path.relative_to(PACKAGE)))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
+def test_functions_are_short() -> None:
+    long = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                lines = (node.end_lineno or 0) - first.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    long.append(f"{path.relative_to(PACKAGE)}:{node.name} has {lines} lines")
+    assert long == []

@@ -23,7 +23,7 @@ from paraisite.training.network.run import train
 from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 from paraisite.training.network.trainer import START_MODEL
 
-STEPS = ("RWTG15", "FETG15", "FEAFTG15")
+DEMO_STEPS = ("RWTG15", "FETG15", "FEAFTG15")
 PARITY_TITLE = "Step 3 on Togo15, validation crystals only\n(optimistic: epoch chosen on these crystals)"
 PUBLISHED_MAPE = {"RWTG15": 0.54, "FETG15": 0.51, "RWAFTG15": None, "FEAFTG15": None}
 """Mean of the published per-run errors in true κ; that of step 3 was published in a compressed scale alone."""
@@ -61,12 +61,12 @@ def run_demo(folder: str | Path, *, epochs: int = 300, report: Report | None = N
     """
     folder = Path(folder)
     trained = {}
-    for step in STEPS:
+    for step in DEMO_STEPS:
         recipe = _step_recipe(step, epochs)
         if recipe is not None:
             train(recipe, folder / step, RunOptions(report=report, checkpoint_every=25))
             trained[step] = folder / step / recipe.stages[-1].name
-    errors = pd.DataFrame([_error_row(step, trained.get(step)) for step in STEPS])
+    errors = pd.DataFrame([_error_row(step, trained.get(step)) for step in DEMO_STEPS])
     errors.to_csv(folder / "errors.csv", index=False)
     step_3 = trained["FEAFTG15"]
     parity = folder / "predicted_against_computed.png"
@@ -76,7 +76,7 @@ def run_demo(folder: str | Path, *, epochs: int = 300, report: Report | None = N
         PARITY_TITLE,
     )
     curves = folder / "error_by_epoch.png"
-    recorded = {step: recorded_curve(step) for step in STEPS if step not in trained}
+    recorded = {step: recorded_curve(step) for step in DEMO_STEPS if step not in trained}
     epochs_plot({step: read_metrics(path) for step, path in trained.items()}, curves, recorded)
     return Demo(errors, predict_examples(step_3 / "model", folder / "examples.csv"), (parity, curves))
 

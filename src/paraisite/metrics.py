@@ -6,6 +6,8 @@ import numpy as np
 
 MIN_KAPPA_W_PER_MK = 1e-3
 """Predictions at or below this are raised to it before a logarithm: 10^z - 1 can fall below zero, κ cannot."""
+NORMAL_90 = 1.6448536269514722
+"""Standard deviations from the mean to either end of a normal distribution's central 90 %."""
 
 
 def error_metrics(kappa: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

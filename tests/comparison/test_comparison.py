@@ -16,8 +16,8 @@ from scipy import stats
 from paraisite.cli.main import main
 from paraisite.comparison import ComparisonProgress, compare
 from paraisite.comparison.candidates.interface import CandidatePrediction
-from paraisite.comparison.job import make_job, run_job
-from paraisite.comparison.protocols import PROTOCOLS, Pool, load_pool, make_splits
+from paraisite.comparison.job import make_job, run_comparison_job
+from paraisite.comparison.protocols import COMPARISON_PROTOCOLS, CrystalPool, load_pool, protocol_splits
 from paraisite.comparison.scores import SCORES, all_pairs, crystal_errors, pair_table, scores
 from paraisite.comparison.specs import parse_spec, parse_specs
 from paraisite.comparison.view import pair_view
@@ -50,7 +50,7 @@ class Recorder:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Pool:
+def pool() -> CrystalPool:
     return load_pool(["togo15", "hh143", "literature"])
 
 
@@ -66,21 +66,23 @@ def predictions(folder: Path, protocol: str, spec: str) -> pd.DataFrame:
     return pd.read_csv(folder / "runs" / protocol / spec / "predictions.csv")
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", COMPARISON_PROTOCOLS)
 @pytest.mark.parametrize("further", [(), ("literature",), ("hh143", "literature")])
-def test_nothing_that_is_predicted_is_trained_on(name: str, further: tuple[str, ...], pool: Pool) -> None:
-    for split in make_splits(PROTOCOLS[name], pool, further):
+def test_nothing_that_is_predicted_is_trained_on(name: str, further: tuple[str, ...], pool: CrystalPool) -> None:
+    for split in protocol_splits(COMPARISON_PROTOCOLS[name], pool, further):
         assert len(split.training)
         assert len(split.predicted)
         assert not np.intersect1d(split.training, split.predicted).size
         assert len(np.unique(split.training)) == len(split.training)
-        assert set(pool.source[split.predicted]) == {PROTOCOLS[name].predicted}
-        own = {*PROTOCOLS[name].trained, *further} - ({"hh143", "literature"} & {PROTOCOLS[name].predicted})
+        assert set(pool.source[split.predicted]) == {COMPARISON_PROTOCOLS[name].predicted}
+        own = {*COMPARISON_PROTOCOLS[name].trained, *further} - (
+            {"hh143", "literature"} & {COMPARISON_PROTOCOLS[name].predicted}
+        )
         assert set(pool.source[split.training]) == own
 
 
-def test_each_protocol_splits_as_it_says(pool: Pool) -> None:
-    splits = {name: make_splits(protocol, pool) for name, protocol in PROTOCOLS.items()}
+def test_each_protocol_splits_as_it_says(pool: CrystalPool) -> None:
+    splits = {name: protocol_splits(protocol, pool) for name, protocol in COMPARISON_PROTOCOLS.items()}
     assert {name: len(parts) for name, parts in splits.items()} == {
         "held_out": 9, "grouped": 5, "prototype": 3, "hh143": 1, "literature": 1
     }  # fmt: skip
@@ -98,13 +100,13 @@ def test_each_protocol_splits_as_it_says(pool: Pool) -> None:
     assert len(splits["literature"][0].training) == 95 + 143
 
 
-def test_further_data_leave_the_asked_compositions_out(pool: Pool) -> None:
+def test_further_data_leave_the_asked_compositions_out(pool: CrystalPool) -> None:
     # The first of the literature's crystals are given compositions of Togo15.
     formula = pool.formula.astype(object)
     literature = pool.of("literature")
     formula[literature[:20]] = formula[:20]
     doctored = replace(pool, formula=formula.astype(str))
-    for split in make_splits(PROTOCOLS["held_out"], doctored, ("literature",)):
+    for split in protocol_splits(COMPARISON_PROTOCOLS["held_out"], doctored, ("literature",)):
         asked = set(doctored.formula[split.predicted])
         given = np.intersect1d(split.training, literature)
         assert not set(doctored.formula[given]) & asked
@@ -113,11 +115,11 @@ def test_further_data_leave_the_asked_compositions_out(pool: Pool) -> None:
         assert len(left_out)
 
 
-def test_the_job_hands_the_sources_on_and_takes_the_candidates_own_interval(pool: Pool, tmp_path: Path) -> None:
-    spec, splits = parse_spec("median+hh143"), make_splits(PROTOCOLS["prototype"], pool, ["hh143"])
+def test_the_job_hands_the_sources_on_and_takes_the_candidates_own_interval(pool: CrystalPool, tmp_path: Path) -> None:
+    spec, splits = parse_spec("median+hh143"), protocol_splits(COMPARISON_PROTOCOLS["prototype"], pool, ["hh143"])
     job, recorder, seen = make_job("prototype", spec, splits, pool, tmp_path), Recorder(), []
     assert job.card() is None
-    run_job(job, recorder, pool, seen.append)
+    run_comparison_job(job, recorder, pool, seen.append)
     assert seen == [1, 2, 3]
     for split, (crystals, kappa, source) in zip(splits, recorder.given, strict=True):
         assert [id(crystal) for crystal in crystals] == [id(pool.crystals[index]) for index in split.training]

@@ -14,9 +14,9 @@ import pytest
 
 from paraisite.cli.main import main
 from paraisite.comparison import compare, read_comparison
-from paraisite.comparison.analysis import ERROR_COLUMNS, MIN_CRYSTALS, N_WORST
+from paraisite.comparison.analysis import GROUP_ERROR_COLUMNS, MIN_GROUP_CRYSTALS, N_WORST
 from paraisite.comparison.card import CARD_CANDIDATES, CARD_SCORES, card_errors, readme_table
-from paraisite.comparison.protocols import Pool, Split
+from paraisite.comparison.protocols import ComparisonSplit, CrystalPool
 from paraisite.comparison.scores import crystal_errors
 from paraisite.comparison.signs import element_fractions, split_signs
 from paraisite.errors import ParaisiteError
@@ -40,14 +40,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def made_pool(rows: list[tuple[list[int], str, str, float]]) -> Pool:
+def made_pool(rows: list[tuple[list[int], str, str, float]]) -> CrystalPool:
     """Pool of made-up crystals: atomic numbers, formula, structure type, κ."""
     numbers, formula, prototype, kappa = zip(*rows, strict=True)
     crystals = tuple(
         Crystal(np.array(atoms), np.eye(3) * 5, np.linspace(0, 0.5, 3 * len(atoms)).reshape(-1, 3), str(index))
         for index, atoms in enumerate(numbers)
     )
-    return Pool(crystals, np.array(kappa), np.array(["made"] * len(rows)), np.array(formula), np.array(prototype))
+    return CrystalPool(
+        crystals, np.array(kappa), np.array(["made"] * len(rows)), np.array(formula), np.array(prototype)
+    )
 
 
 def test_signs_by_hand() -> None:
@@ -67,7 +69,7 @@ def test_signs_by_hand() -> None:
         ([14, 14], "Si", "", 2000.0),  # no structure type told
     ]
     pool = made_pool(training + asked)
-    split = Split(1, np.arange(len(training)), np.arange(len(training), len(training) + len(asked)))
+    split = ComparisonSplit(1, np.arange(len(training)), np.arange(len(training), len(training) + len(asked)))
     told = split_signs(split, pool, element_fractions(pool))
     assert [sorted(signs) for signs in told] == [
         ["other_form_differs", "rare_element", "unseen_structure_type"],
@@ -89,8 +91,8 @@ def test_signs_by_hand() -> None:
 
 def test_errors_by_group_are_those_of_the_predictions(folder: Path) -> None:
     errors = pd.read_csv(folder / "errors.csv")
-    assert list(errors) == ["candidate", "protocol", "by", "group", "n_crystals", *ERROR_COLUMNS]
-    assert errors["n_crystals"].min() >= MIN_CRYSTALS
+    assert list(errors) == ["candidate", "protocol", "by", "group", "n_crystals", *GROUP_ERROR_COLUMNS]
+    assert errors["n_crystals"].min() >= MIN_GROUP_CRYSTALS
     rows = pd.read_csv(folder / "runs/hh143/multi_fidelity/predictions.csv")
     difference = np.log10(rows["predicted"] / rows["kappa"])
     part = errors[(errors["candidate"] == "multi_fidelity") & (errors["protocol"] == "hh143")].set_index(

@@ -14,7 +14,7 @@ from paraisite.errors import FetchError
 from paraisite.fetch import weights
 from paraisite.fetch.common import FetchOptions
 from paraisite.fetch.policy import HttpError
-from paraisite.fetch.weights import NAME, SHA256, fetch_formation_energy_weights
+from paraisite.fetch.weights import FORMATION_ENERGY_NAME, SHA256, fetch_formation_energy_weights
 from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 
 Serve = Callable[[str, dict[str, str]], Answer]
@@ -48,11 +48,14 @@ def test_the_weights_arrive_whole(server: Loopback, files: dict[str, bytes], tmp
     folder = fetch(server, tmp_path)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     assert server.paths == ["/weights/model.json", "/weights/state.pt"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, f"{NAME}.manifest.json"]
-    entry = paraisite.fetch.catalogue.describe_data(NAME, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        FORMATION_ENERGY_NAME,
+        f"{FORMATION_ENERGY_NAME}.manifest.json",
+    ]
+    entry = paraisite.fetch.catalogue.describe_data(FORMATION_ENERGY_NAME, tmp_path)
     assert entry.location == folder
     assert entry.manifest["formation_energy_cscl_ev_per_atom"] == pytest.approx(-2.2722, abs=1e-4)
-    assert NAME == FORMATION_ENERGY_WEIGHTS
+    assert FORMATION_ENERGY_NAME == FORMATION_ENERGY_WEIGHTS
 
 
 def test_a_truncated_file_is_continued(server: Loopback, files: dict[str, bytes], tmp_path: Path) -> None:
@@ -77,7 +80,7 @@ def test_wrong_bytes_are_refused_and_not_kept(server: Loopback, files: dict[str,
     ):
         fetch(server, tmp_path)
     assert not list(tmp_path.rglob("*state.pt*"))
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / FORMATION_ENERGY_NAME).exists()
     server.answer = serving(files)
     server.requests.clear()
     assert fetch(server, tmp_path).is_dir()
@@ -96,7 +99,7 @@ def test_a_mirror_helps_out(
     with pytest.raises(
         FetchError, match=r"answered 404 .*/first/model\.json, and .* answered 404 .*/second/model\.json"
     ):
-        paraisite.fetch_data(NAME, tmp_path / "other", politeness=QUICK)
+        paraisite.fetch_data(FORMATION_ENERGY_NAME, tmp_path / "other", politeness=QUICK)
 
 
 def test_a_model_with_another_energy_is_refused(
@@ -107,7 +110,7 @@ def test_a_model_with_another_energy_is_refused(
     monkeypatch.setattr(weights, "CSCL_EV_PER_ATOM", -1.924)
     with pytest.raises(FetchError, match=r"gives -2\.2722 eV/atom for CsCl"):
         fetch(server, tmp_path)
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / FORMATION_ENERGY_NAME).exists()
 
 
 def test_a_killed_download_is_continued(server: Loopback, files: dict[str, bytes], tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_a_killed_download_is_continued(server: Loopback, files: dict[str, bytes
     )
     kill_when(code, reached)
     leave.set()
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / FORMATION_ENERGY_NAME).exists()
     server.answer = good
     server.requests.clear()
     folder = fetch(server, tmp_path)
@@ -144,7 +147,7 @@ def test_forced_weights_take_the_place_of_the_old(server: Loopback, files: dict[
     server.answer = serving(files)
     folder = fetch(server, tmp_path)
     (folder / "state.pt").write_bytes(b"old")
-    assert paraisite.fetch_data(NAME, tmp_path, url=server.url, politeness=QUICK) == folder
+    assert paraisite.fetch_data(FORMATION_ENERGY_NAME, tmp_path, url=server.url, politeness=QUICK) == folder
     assert (folder / "state.pt").read_bytes() == b"old", "what is there is left alone"
-    assert paraisite.fetch_data(NAME, tmp_path, url=server.url, politeness=QUICK, force=True) == folder
+    assert paraisite.fetch_data(FORMATION_ENERGY_NAME, tmp_path, url=server.url, politeness=QUICK, force=True) == folder
     assert (folder / "state.pt").read_bytes() == files["state.pt"]

@@ -18,7 +18,7 @@ from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
 from paraisite.readers import iter_crystals
 from paraisite.screening.pieces import ContentsPiece
 from paraisite.screening.rows import describe, make_rows
-from paraisite.screening.sources import Source
+from paraisite.screening.sources import ScanSource
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.uncertainty.judgement import Judgement
 
@@ -67,7 +67,7 @@ def _items(given: Input, path: Path, way: int) -> Iterator[Item]:
         return iter_crystals([path])
     if way == 1:
         return ContentsPiece(((str(path), given.data),)).items()
-    pieces = Source(str(path), (path,)).pieces(CHUNK_CRYSTALS)
+    pieces = ScanSource(str(path), (path,)).pieces(CHUNK_CRYSTALS)
     return (item for piece in pieces for item in pickle.loads(pickle.dumps(piece)).items())
 
 

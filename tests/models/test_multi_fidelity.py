@@ -21,12 +21,12 @@ from paraisite.datasets.levels import Source
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import DESCRIPTORS, describe_crystals
+from paraisite.metrics import NORMAL_90
 from paraisite.models.files import CARD_NAME, WEIGHTS_NAME, find_model, read_card, shipped_models
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
 from paraisite.models.multi_fidelity.model import (
     JITTER,
     N_CORRECTION,
-    NORMAL_90,
     CorrectionParameters,
     FirstPrinciples,
     Member,

@@ -16,7 +16,7 @@ import services
 
 from paraisite.errors import ModelFileError, ParaisiteError
 from paraisite.processes.child import Child, ChildDiedError, import_path
-from paraisite.processes.pool import Pool
+from paraisite.processes.pool import ProcessPool
 from paraisite.processes.worker import TaskCrashedError, Worker
 
 HERE = Path(__file__).parent
@@ -25,12 +25,12 @@ LONG_TASK = ["x" * 1300] * 64
 
 
 def test_answers_come_in_the_order_of_the_tasks() -> None:
-    with Pool(partial(Child, services.echo), 2) as pool:
+    with ProcessPool(partial(Child, services.echo), 2) as pool:
         assert list(pool.in_order(iter(range(20)))) == list(range(20))
 
 
 def test_answers_as_they_come_are_all_there() -> None:
-    with Pool(partial(Child, services.echo), 2) as pool:
+    with ProcessPool(partial(Child, services.echo), 2) as pool:
         assert sorted(pool.as_finished(iter(range(20)))) == list(range(20))
 
 
@@ -65,7 +65,7 @@ def test_many_files_of_long_paths_do_not_fill_a_pipe_for_ever() -> None:
 
 
 def test_a_worker_that_is_killed_is_replaced_and_repeats_no_answer(tmp_path: Path) -> None:
-    with Pool(partial(Child, partial(services.die_once, tmp_path / "mark")), 1) as pool:
+    with ProcessPool(partial(Child, partial(services.die_once, tmp_path / "mark")), 1) as pool:
         before = pool.workers[0].pid
         assert list(pool.in_order(iter(range(5)))) == [0, 1, 10, 11, 20, 21, 30, 31, 40, 41]
         assert pool.workers[0].pid != before
@@ -79,7 +79,7 @@ def test_a_task_that_kills_twice_is_named_and_the_others_go_on() -> None:
         crashes.append(crash)
         return [-1]
 
-    with Pool(partial(Child, services.count_or_die), 2, recover) as pool:
+    with ProcessPool(partial(Child, services.count_or_die), 2, recover) as pool:
         found = list(pool.in_order(iter(range(8))))
     assert found == [*range(3), *(10 * t + n for t in range(1, 5) for n in range(3)), 50, -1, *(60, 61, 62, 70, 71, 72)]
     assert [(crash.task, crash.n_done) for crash in crashes] == [(5, 1)]
@@ -87,7 +87,7 @@ def test_a_task_that_kills_twice_is_named_and_the_others_go_on() -> None:
 
 
 def test_without_recovery_it_is_one_error() -> None:
-    with Pool(partial(Child, services.count_or_die), 1) as pool, pytest.raises(ChildDiedError, match="signal 9"):
+    with ProcessPool(partial(Child, services.count_or_die), 1) as pool, pytest.raises(ChildDiedError, match="signal 9"):
         list(pool.as_finished(iter(range(8))))
 
 
@@ -108,7 +108,10 @@ def test_exceptions_reach_the_parent_as_themselves() -> None:
 
 
 def test_a_service_that_cannot_begin_says_why() -> None:
-    with Pool(partial(Child, services.unready), 2) as pool, pytest.raises(ModelFileError, match="no model") as caught:
+    with (
+        ProcessPool(partial(Child, services.unready), 2) as pool,
+        pytest.raises(ModelFileError, match="no model") as caught,
+    ):
         list(pool.as_finished(iter(range(3))))
     assert caught.value.code == "no_model"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crystal_comparison import CUBE, FCC, HEXAGON, cif_text, deviation, only, shared_crystals
 
+from crystal_comparison import CUBE, FCC, HEXAGON, cif_text, deviation, only, shared_crystals
 from paraisite.readers import iter_crystals, read_crystals
 from paraisite.readers.cif import cif_records
 from paraisite.structures import Crystal, ReadFailure, from_pymatgen, to_pymatgen

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from crystal_comparison import cif_text, deviation
 from test_poscar import SALT
 
+from crystal_comparison import cif_text, deviation
 from paraisite.readers import iter_crystals, read_crystals
 from paraisite.readers.formats import FORMATS, detect_format, format_table
 from paraisite.structures import Crystal, ReadFailure, from_ase, to_pymatgen

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crystal_comparison import cif_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_poscar import SALT
 
+from crystal_comparison import cif_text
 from paraisite.errors import StructureError
 from paraisite.readers import iter_crystals, read_crystals
 from paraisite.screening.pieces import ContentsPiece

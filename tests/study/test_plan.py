@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 
 from paraisite.errors import RecipeError
-from paraisite.study.plan import PROTOCOLS, Job, choose, make_plan
+from paraisite.study.plan import STUDY_PROTOCOLS, StudyJob, choose, make_plan
 from paraisite.training.network.recipe import FAMILIES, Recipe, family_recipe
 
 PLAN = make_plan(("median",))
 TRAININGS = [job for job in PLAN if job.recipe is not None]
 
 
-def recipe_of(job: Job) -> Recipe:
+def recipe_of(job: StudyJob) -> Recipe:
     assert job.recipe is not None
     return job.recipe
 
 
 def test_every_family_is_there_by_every_protocol() -> None:
     found = {(job.protocol, job.family) for job in PLAN if job.kind == "family"}
-    assert found == {(protocol, family) for protocol in PROTOCOLS for family in FAMILIES}
+    assert found == {(protocol, family) for protocol in STUDY_PROTOCOLS for family in FAMILIES}
     assert len({job.id for job in PLAN}) == len(PLAN)
 
 
@@ -30,7 +30,7 @@ def test_the_paper_protocol_is_the_published_recipe(family: str) -> None:
 
 
 @pytest.mark.parametrize("job", TRAININGS, ids=lambda job: job.id)
-def test_protocols_differ_in_split_and_selection(job: Job) -> None:
+def test_protocols_differ_in_split_and_selection(job: StudyJob) -> None:
     last = recipe_of(job).stages[-1]
     assert last.selection == ("validation" if job.protocol == "paper" else "inner")
     assert last.split == ("composition" if job.protocol == "grouped" else "random")
@@ -39,7 +39,7 @@ def test_protocols_differ_in_split_and_selection(job: Job) -> None:
 
 
 @pytest.mark.parametrize("job", [job for job in TRAININGS if job.shares], ids=lambda job: job.id)
-def test_a_shared_stage_is_the_same_training(job: Job) -> None:
+def test_a_shared_stage_is_the_same_training(job: StudyJob) -> None:
     (source,) = [other for other in PLAN if other.id == job.shares]
     assert PLAN.index(source) < PLAN.index(job)
     ours, theirs = recipe_of(job), recipe_of(source)

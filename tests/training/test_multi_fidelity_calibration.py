@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from paraisite.metrics import NORMAL_90
 from paraisite.models.files import find_model
 from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.multi_fidelity.likeness import UNLIKE, blend, likeness, membership
-from paraisite.models.multi_fidelity.model import NORMAL_90, Member
+from paraisite.models.multi_fidelity.model import Member
 from paraisite.training.multi_fidelity.calibration import HeldOutPredictions, weighted_quantile
 from paraisite.uncertainty.conformal import LEVEL, quantile_rank
 

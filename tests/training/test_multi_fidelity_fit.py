@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from paraisite.errors import DataError
+from paraisite.metrics import NORMAL_90
 from paraisite.models.multi_fidelity.model import (
     N_CORRECTION,
-    NORMAL_90,
     CorrectionParameters,
     MultiFidelity,
     Surrogate,

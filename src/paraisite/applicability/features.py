@@ -24,7 +24,7 @@ class Features:
     Attributes:
         fraction: Share of each element in the atoms, [n_graphs, n_elements].
         columns: Features of the volume model that a change of all lengths leaves as they are but for `log_length`, named
-            by `COLUMNS`, [n_graphs, n_columns].
+            by `ELEMENT_COLUMNS`, [n_graphs, n_columns].
         log_length: Mean logarithm of the bond lengths in Å, [n_graphs].
         formers: Share of the atoms that are molecule formers, [n_graphs].
         bonds_per_atom: Mean number of bonds of an atom by the reach of `components.py`, [n_graphs].
@@ -41,7 +41,11 @@ BOND_COLUMNS = (
     "electronegativity difference", "squared electronegativity difference", "ln coordination", "squared ln coordination",
     "ln sum of covalent radii", "share of bonds between like atoms", "spread of ln length", "constant",
 )  # fmt: skip
-COLUMNS = (*(f"atoms {symbol}" for symbol in ELEMENTS), *(f"bonds to {symbol}" for symbol in ELEMENTS), *BOND_COLUMNS)
+ELEMENT_COLUMNS = (
+    *(f"atoms {symbol}" for symbol in ELEMENTS),
+    *(f"bonds to {symbol}" for symbol in ELEMENTS),
+    *BOND_COLUMNS,
+)
 
 
 def find_features(store: GraphStore) -> Features:

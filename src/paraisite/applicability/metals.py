@@ -21,12 +21,12 @@ NONMETALS = frozenset((
 INSULATING_ELEMENTS = NONMETALS - {"As", "Sb"}
 HALOGENS = ("F", "Cl", "Br", "I")
 RARE_EARTHS = ("Sc", "Y", "La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu")
-GROUPS = {
+ELEMENT_GROUPS = {
     1: "H Li Na K Rb Cs", 2: "Be Mg Ca Sr Ba", 3: " ".join((*RARE_EARTHS, "Ac", "Th", "Pa", "U", "Np", "Pu")), 4: "Ti Zr Hf",
     5: "V Nb Ta", 6: "Cr Mo W", 7: "Mn Tc Re", 8: "Fe Ru Os", 9: "Co Rh Ir", 10: "Ni Pd Pt", 11: "Cu Ag Au", 12: "Zn Cd Hg",
     13: "B Al Ga In Tl", 14: "C Si Ge Sn Pb", 15: "N P As Sb Bi", 16: "O S Se Te", 17: "F Cl Br I", 18: "He Ne Ar Kr Xe",
 }  # fmt: skip
-GROUP = {symbol: group for group, symbols in GROUPS.items() for symbol in symbols.split()}
+GROUP_OF_ELEMENT = {symbol: group for group, symbols in ELEMENT_GROUPS.items() for symbol in symbols.split()}
 OPEN_D_GROUPS = range(4, 11)
 
 
@@ -99,19 +99,19 @@ def metal_reason(formula: str) -> str:
 
 
 def _valence(symbol: str) -> int:
-    group = 4 if symbol in {"Th", "U"} else GROUP[symbol]
+    group = 4 if symbol in {"Th", "U"} else GROUP_OF_ELEMENT[symbol]
     return group if group < 13 else group - 10
 
 
 def _has_gap_count(counts: dict[str, float]) -> bool:
     """Whether the valence electrons are of a number that opens a gap without a balance of charges."""
     atoms, electrons = sum(counts.values()), sum(n * _valence(symbol) for symbol, n in counts.items())
-    if not any(GROUP[symbol] in {13, 14, 15, 16} for symbol in counts):
+    if not any(GROUP_OF_ELEMENT[symbol] in {13, 14, 15, 16} for symbol in counts):
         return False
     shape = sorted(counts.values())
     if shape == [1, 1, 1]:  # half-Heusler crystals
         return electrons in {8, 18}
-    metals = [symbol for symbol in counts if GROUP[symbol] in OPEN_D_GROUPS]
+    metals = [symbol for symbol in counts if GROUP_OF_ELEMENT[symbol] in OPEN_D_GROUPS]
     if shape == [1, 1, 2]:
         return electrons == 24 and len(metals) > 0
     if len(metals) != 1 or len(counts) != 2:
@@ -119,42 +119,44 @@ def _has_gap_count(counts: dict[str, float]) -> bool:
     each = electrons / counts[metals[0]]
     if each == 16:
         return metals == ["Fe"]  # β-FeSi2
-    return (abs(each - 14) < 0.1 and GROUP[metals[0]] in {6, 7, 8}) or (each == 17 and atoms == 4)
+    return (abs(each - 14) < 0.1 and GROUP_OF_ELEMENT[metals[0]] in {6, 7, 8}) or (each == 17 and atoms == 4)
 
 
 def _is_zintl(counts: dict[str, float]) -> bool:
     """Whether s and rare-earth metals fill the shells of Sn, Pb, Bi or Au, or the atoms have four electrons each."""
     if _average_is_four(counts):
         return True
-    electropositive = {s for s in counts if GROUP[s] in {1, 2} or s in {"Eu", "Yb"}}
+    electropositive = {s for s in counts if GROUP_OF_ELEMENT[s] in {1, 2} or s in {"Eu", "Yb"}}
     filled = {"Sn": 4, "Pb": 4, "Bi": 3}
     others = {s: n for s, n in counts.items() if s not in electropositive}
     if not electropositive or not others:
         return False
     if set(others) == {"Au"}:
         return len(counts) == 2 and counts["Au"] == 1 and counts.keys() & {"Cs", "Rb"} != set()
-    given = sum(n * (1 if GROUP[s] == 1 else 2) for s, n in counts.items() if s in electropositive)
-    given += sum(n * _valence(s) for s, n in others.items() if GROUP[s] in {12, 13} and s not in {"Zn", "Cd", "Hg"})
-    given += sum(2 * n for s, n in others.items() if GROUP[s] == 12) + sum(
+    given = sum(n * (1 if GROUP_OF_ELEMENT[s] == 1 else 2) for s, n in counts.items() if s in electropositive)
+    given += sum(
+        n * _valence(s) for s, n in others.items() if GROUP_OF_ELEMENT[s] in {12, 13} and s not in {"Zn", "Cd", "Hg"}
+    )
+    given += sum(2 * n for s, n in others.items() if GROUP_OF_ELEMENT[s] == 12) + sum(
         n for s, n in others.items() if s in {"Cu", "Ag"}
     )
     taken = sum(n * filled.get(s, 0) for s, n in others.items())
-    known = all(s in filled or GROUP[s] in {12, 13} or s in {"Cu", "Ag"} for s in others)
+    known = all(s in filled or GROUP_OF_ELEMENT[s] in {12, 13} or s in {"Cu", "Ag"} for s in others)
     return known and taken > 0 and given == taken
 
 
 def _average_is_four(counts: dict[str, float]) -> bool:
-    if any(GROUP[symbol] < 11 and GROUP[symbol] > 2 for symbol in counts):
+    if any(GROUP_OF_ELEMENT[symbol] < 11 and GROUP_OF_ELEMENT[symbol] > 2 for symbol in counts):
         return False
-    electrons = sum(n * (GROUP[s] % 10 if GROUP[s] != 10 else 10) for s, n in counts.items())
-    return electrons == 4 * sum(counts.values()) and any(GROUP[s] >= 15 for s in counts)
+    electrons = sum(n * (GROUP_OF_ELEMENT[s] % 10 if GROUP_OF_ELEMENT[s] != 10 else 10) for s, n in counts.items())
+    return electrons == 4 * sum(counts.values()) and any(GROUP_OF_ELEMENT[s] >= 15 for s in counts)
 
 
 def _is_interstitial(counts: dict[str, float]) -> bool:
     """Whether d or rare-earth metals hold B, C, N, Si or Ge, and nothing that would take their electrons."""
     nonmetals = NONMETALS.intersection(counts)
-    open_d = any(GROUP[s] in OPEN_D_GROUPS for s in counts)
-    rare_earth = any(GROUP[s] == 3 and s not in {"Eu", "Yb"} for s in counts)
+    open_d = any(GROUP_OF_ELEMENT[s] in OPEN_D_GROUPS for s in counts)
+    rare_earth = any(GROUP_OF_ELEMENT[s] == 3 and s not in {"Eu", "Yb"} for s in counts)
     if nonmetals <= {"B", "C", "Si", "Ge", "H"} and nonmetals != {"H"}:
         return open_d or rare_earth
     return False
@@ -170,7 +172,7 @@ def _is_balanced(counts: dict[str, float]) -> bool:
     sums: set[tuple[float, float]] = {(0.0, 0.0)}
     for symbol, n in counts.items():
         states = cations.get(symbol, ()) + ANIONS.get(symbol, ())
-        if symbol == "O" and all(GROUP[other] in {1, 2, 16} for other in counts):
+        if symbol == "O" and all(GROUP_OF_ELEMENT[other] in {1, 2, 16} for other in counts):
             states = (*states, SUPEROXIDE)
         sums = {(low + n * state[0], high + n * state[1]) for low, high in sums for state in states}
     return any(low <= 1e-6 and high >= -1e-6 for low, high in sums)

@@ -13,7 +13,7 @@ from paraisite.structures.primitive import count_primitive_atoms
 
 LOOSE_TOLERANCE_ANGSTROM = 0.1
 """Tolerance within which the Materials Project takes positions as equal (doi 10.1063/1.4812323)."""
-MAX_ATOMS = 400
+MAX_REDUCED_ATOMS = 400
 """Atoms of a cell that is searched: the time goes with their square."""
 
 
@@ -24,7 +24,7 @@ def reduction_concern(crystal: Crystal) -> Concern | None:
         crystal: A checked crystal.
     """
     counts = Counter(crystal.numbers.tolist())
-    if gcd(*counts.values()) == 1 or crystal.n_atoms > MAX_ATOMS:
+    if gcd(*counts.values()) == 1 or crystal.n_atoms > MAX_REDUCED_ATOMS:
         return None
     primitive_atoms = count_primitive_atoms(crystal)
     if primitive_atoms == crystal.n_atoms // gcd(*counts.values()):

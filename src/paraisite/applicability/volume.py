@@ -14,7 +14,7 @@ from importlib.resources import files
 import numpy as np
 
 from paraisite.applicability.concern import Concern
-from paraisite.applicability.features import COLUMNS, Features
+from paraisite.applicability.features import ELEMENT_COLUMNS, Features
 
 GEOMETRY_COLUMNS = (
     "ln volume over cubed bond length",
@@ -41,7 +41,7 @@ class VolumeModel:
 def volume_columns(features: Features, volume_per_atom: np.ndarray) -> np.ndarray:
     """Columns that the expected ln volume is linear in, [n_graphs, n_columns]."""
     filling = np.log(volume_per_atom) - 3 * features.log_length
-    difference = features.columns[:, COLUMNS.index("electronegativity difference")]
+    difference = features.columns[:, ELEMENT_COLUMNS.index("electronegativity difference")]
     return np.column_stack([features.columns, filling, filling**2, filling * difference])
 
 
@@ -49,7 +49,7 @@ def volume_columns(features: Features, volume_per_atom: np.ndarray) -> np.ndarra
 def volume_model() -> VolumeModel:
     """Read the model that the package ships."""
     table = json.loads((files("paraisite") / "data" / "expected_volumes.json").read_text(encoding="utf-8"))
-    weights = np.array([table["weights"][name] for name in (*COLUMNS, *GEOMETRY_COLUMNS)])
+    weights = np.array([table["weights"][name] for name in (*ELEMENT_COLUMNS, *GEOMETRY_COLUMNS)])
     return VolumeModel(weights, table["edge"], table["outside"])
 
 

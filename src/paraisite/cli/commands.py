@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from paraisite.cli import compare, data, scan, scan_results, study, training
+from paraisite.cli.options import DataOption, DeviceOption, MembersOption, ModelOption
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from paraisite.reporting.csv_files import Columns
-
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
-MembersOption = Annotated[
-    bool, typer.Option("--members", help="Give each member's κ, their mean and standard deviation too.")
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."),
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from paraisite.cli.options import DataOption
 from paraisite.cli.output import clean
 
 if TYPE_CHECKING:
     from paraisite.fetch.catalogue import DataEntry
-    from paraisite.fetch.common import FetchProgress, Report
+    from paraisite.fetch.common import FetchProgress, FetchReporter
 
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", envvar="PARAISITE_DATA", help="Data folder; without it, a folder in the user's cache folder."
-    ),
-]
 LimitOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -95,7 +89,7 @@ def fetch(
 
 
 @contextmanager
-def _fetch_progress() -> Iterator[Report]:
+def _fetch_progress() -> Iterator[FetchReporter]:
     """Show one line that changes while the block fetches; give the function that reports a step."""
     from paraisite.cli.progress import fetch_sentence
 

@@ -8,15 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from paraisite.cli.options import DataOption, DeviceOption
 from paraisite.cli.output import SOME_FAILED, say, show_errors, show_predictions
 from paraisite.models.names import DEFAULT_MODEL
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a stopped run is continued.")]
-DataFolderOption = Annotated[
-    Path | None,
-    typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."),
-]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 Tf32Option = Annotated[bool, typer.Option("--tf32", help="Let a GPU round matrix products to TF32.")]
 
 
@@ -27,7 +23,7 @@ def train(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the run; a stopped run is continued.")
     ] = None,
-    data_folder: DataFolderOption = None,
+    data_folder: DataOption = None,
     device: DeviceOption = "cpu",
     tf32: Tf32Option = False,
     show: Annotated[bool, typer.Option("--show", help="Print the recipe as TOML and leave.")] = False,

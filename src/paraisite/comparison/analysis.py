@@ -7,32 +7,32 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from paraisite.comparison.job import Job
-from paraisite.comparison.protocols import Pool
+from paraisite.comparison.job import ComparisonJob
+from paraisite.comparison.protocols import CrystalPool
 from paraisite.comparison.signs import element_fractions, split_signs
 from paraisite.elements import SYMBOLS
 
 KAPPA_EDGES = (3.0, 10.0, 30.0, 100.0)
 KAPPA_RANGES = ("<3", "3–10", "10–30", "30–100", "≥100")
 """Ranges of κ in W/(m K), each with its lower end and without its upper one."""
-MIN_CRYSTALS = 3
+MIN_GROUP_CRYSTALS = 3
 """Crystals of the smallest group that is told."""
 N_WORST = 10
 UNCERTAIN_LOG10 = float(np.log10(2))
 """Standard deviation of log10 κ from which a candidate counts as uncertain: a factor of 2."""
-ERROR_COLUMNS = ("mae_log10", "mape", "bias_log10", "within_factor_2", "coverage_90")
+GROUP_ERROR_COLUMNS = ("mae_log10", "mape", "bias_log10", "within_factor_2", "coverage_90")
 NO_SIGN = "none"
 
 Signs = list[dict[str, str]]
 
 
-def crystal_table(job: Job) -> pd.DataFrame:
+def crystal_table(job: ComparisonJob) -> pd.DataFrame:
     """What a job predicts of each crystal, over the splits that predict it.
 
     Returns:
         A row a crystal, indexed by its place in the pool: `material_id`, `formula`, `prototype`, `kappa` in W/(m K);
-        `predicted`, `low`, `high` (geometric means, W/(m K)), `log10_std`; and `ERROR_COLUMNS`: its mean absolute error of
-        log10 κ, mean absolute relative error, mean signed error of log10 κ, and the share of its predictions within a factor
+        `predicted`, `low`, `high` (geometric means, W/(m K)), `log10_std`; and `GROUP_ERROR_COLUMNS`: its mean absolute error
+        of log10 κ, mean absolute relative error, mean signed error of log10 κ, and the share of its predictions within a factor
         of 2 and with κ in the 90 % interval.
     """
     rows = job.predictions()
@@ -57,7 +57,7 @@ def crystal_table(job: Job) -> pd.DataFrame:
     return names.fillna({"prototype": ""}).join(means)
 
 
-def analyse(jobs: Sequence[Job], pool: Pool) -> tuple[pd.DataFrame, pd.DataFrame]:
+def analyse(jobs: Sequence[ComparisonJob], pool: CrystalPool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tell the errors by group and the worst crystals of finished jobs.
 
     A crystal counts once in each of its groups, however many splits predict it; so the errors of all crystals of a protocol
@@ -69,7 +69,7 @@ def analyse(jobs: Sequence[Job], pool: Pool) -> tuple[pd.DataFrame, pd.DataFrame
 
     Returns:
         The errors: `candidate`, `protocol`, `by` (`protocol`, `structure_type`, `element`, `kappa`, `sign`), `group`,
-        `n_crystals` and `ERROR_COLUMNS`, for groups of `MIN_CRYSTALS` and more; signs are those of
+        `n_crystals` and `GROUP_ERROR_COLUMNS`, for groups of `MIN_GROUP_CRYSTALS` and more; signs are those of
         `paraisite.comparison.signs` and `uncertain`. And the worst crystals: `N_WORST` a job, with `reason`, the signs
         that they show in every split that predicts them, but for what all crystals of the job show; empty where none is left.
     """
@@ -91,7 +91,7 @@ def analyse(jobs: Sequence[Job], pool: Pool) -> tuple[pd.DataFrame, pd.DataFrame
     return pd.DataFrame(errors), pd.concat(worst, ignore_index=True)
 
 
-def _crystal_signs(job: Job, pool: Pool, fractions: np.ndarray) -> dict[int, dict[str, str]]:
+def _crystal_signs(job: ComparisonJob, pool: CrystalPool, fractions: np.ndarray) -> dict[int, dict[str, str]]:
     """Signs of each crystal in every split that predicts it, in the words of the first, by its place in the pool."""
     found: dict[int, dict[str, str]] = {}
     for split in job.splits:
@@ -108,8 +108,8 @@ def _with_uncertain(signs: dict[str, str], log10_std: float) -> dict[str, str]:
 
 def _group_errors(table: pd.DataFrame, protocol: str, present: np.ndarray, told: Signs) -> Iterator[dict[str, object]]:
     for kind, group, chosen in _groups(table, protocol, present, told):
-        if chosen.sum() >= MIN_CRYSTALS:
-            means = table.loc[chosen, list(ERROR_COLUMNS)].mean()
+        if chosen.sum() >= MIN_GROUP_CRYSTALS:
+            means = table.loc[chosen, list(GROUP_ERROR_COLUMNS)].mean()
             yield {"by": kind, "group": group, "n_crystals": int(chosen.sum()), **means}
 
 
@@ -131,7 +131,7 @@ def _groups(
     yield "sign", NO_SIGN, np.array([not signs for signs in told])
 
 
-def _worst(job: Job, table: pd.DataFrame, told: Signs) -> pd.DataFrame:
+def _worst(job: ComparisonJob, table: pd.DataFrame, told: Signs) -> pd.DataFrame:
     shown_by_all = set.intersection(*(set(signs) for signs in told))
     texts = ["; ".join(text for name, text in signs.items() if name not in shown_by_all) for signs in told]
     reasons = pd.Series(texts, index=table.index)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from paraisite.comparison.protocols import PROTOCOLS
+from paraisite.comparison.protocols import COMPARISON_PROTOCOLS
 
 CARD_CANDIDATES = ("multi_fidelity", "multi_fidelity+literature", "multi_fidelity+hh143+literature")
 """Candidates of the design of the default model."""
@@ -43,7 +43,7 @@ def card_errors(table: pd.DataFrame) -> dict[str, Any]:
         "comparison": [
             {
                 "protocol": row["protocol"],
-                "title": PROTOCOLS[row["protocol"]].title,
+                "title": COMPARISON_PROTOCOLS[row["protocol"]].title,
                 "candidate": row["candidate"],
                 "n_splits": int(row["n_splits"]),
                 "n_crystals": int(row["n_crystals"]),

@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import norm
 
-from paraisite.comparison.analysis import MIN_CRYSTALS, crystal_table
-from paraisite.comparison.job import Job
-from paraisite.comparison.protocols import PROTOCOLS
-from paraisite.comparison.scores import NORMAL_90
+from paraisite.comparison.analysis import MIN_GROUP_CRYSTALS, crystal_table
+from paraisite.comparison.job import ComparisonJob
+from paraisite.comparison.protocols import COMPARISON_PROTOCOLS
 from paraisite.comparison.specs import CandidateSpec, parse_spec
+from paraisite.metrics import NORMAL_90
 from paraisite.reporting.canvas import WIDTH_INCHES, drawn, run_offsets
 from paraisite.reporting.plots import OTHER_COLOUR, draw_parity
 
-LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_INTERVAL_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Nominal coverages of the calibration curve."""
 OTHER_TYPES = "other types"
 SHORT_TITLES = {
@@ -42,7 +42,7 @@ _COLOURS = {
 _STYLES = ("-", "--", ":", "-.")
 
 
-def draw_figures(jobs: Sequence[Job], candidate: str, table: pd.DataFrame, folder: Path) -> list[str]:
+def draw_figures(jobs: Sequence[ComparisonJob], candidate: str, table: pd.DataFrame, folder: Path) -> list[str]:
     """Draw all figures, each as PNG, SVG and the CSV that it shows.
 
     Args:
@@ -65,9 +65,9 @@ def draw_figures(jobs: Sequence[Job], candidate: str, table: pd.DataFrame, folde
     return drawn_names + (["calibration"] if _draw_calibration(jobs, folder) else [])
 
 
-def _jobs_of(jobs: Sequence[Job], spec: CandidateSpec) -> dict[str, Job]:
+def _jobs_of(jobs: Sequence[ComparisonJob], spec: CandidateSpec) -> dict[str, ComparisonJob]:
     """A job a protocol: the candidate's own, else the one trained on the same data sets."""
-    found: dict[str, Job] = {}
+    found: dict[str, ComparisonJob] = {}
     for job in jobs:
         same = job.spec.name == spec.name and _trained(job.spec, job.protocol) == _trained(spec, job.protocol)
         if same and (job.spec == spec or job.protocol not in found):
@@ -77,7 +77,7 @@ def _jobs_of(jobs: Sequence[Job], spec: CandidateSpec) -> dict[str, Job]:
 
 def _trained(spec: CandidateSpec, protocol: str) -> set[str]:
     """Data sets beside the predicted one."""
-    return {*PROTOCOLS[protocol].trained, *spec.further} - {PROTOCOLS[protocol].predicted}
+    return {*COMPARISON_PROTOCOLS[protocol].trained, *spec.further} - {COMPARISON_PROTOCOLS[protocol].predicted}
 
 
 def _draw_parity(crystals: dict[str, pd.DataFrame], names: dict[str, str], folder: Path) -> None:
@@ -130,7 +130,7 @@ def _draw_structure_types(crystals: dict[str, pd.DataFrame], candidate: str, fol
 def _structure_types(table: pd.DataFrame) -> pd.Series[str]:
     """Structure type of each crystal; those of few crystals as one."""
     counts = table.groupby("prototype")["prototype"].transform("size")
-    return table["prototype"].where((counts >= MIN_CRYSTALS) & (table["prototype"] != ""), OTHER_TYPES)
+    return table["prototype"].where((counts >= MIN_GROUP_CRYSTALS) & (table["prototype"] != ""), OTHER_TYPES)
 
 
 def _last(name: str) -> tuple[bool, str]:
@@ -184,7 +184,7 @@ def _draw_errors(table: pd.DataFrame, folder: Path) -> None:
         figure.supxlabel("MAE of log10 κ; bar: standard deviation over the splits, where there are several", fontsize=8)
 
 
-def _draw_calibration(jobs: Sequence[Job], folder: Path) -> bool:
+def _draw_calibration(jobs: Sequence[ComparisonJob], folder: Path) -> bool:
     """Draw the share of crystals in the central intervals of each candidate's normal distribution against their level."""
     data = pd.DataFrame([row for job in jobs for row in _coverage(job)])
     if data.empty:
@@ -206,7 +206,7 @@ def _draw_calibration(jobs: Sequence[Job], folder: Path) -> bool:
     return True
 
 
-def _coverage(job: Job) -> list[dict[str, object]]:
+def _coverage(job: ComparisonJob) -> list[dict[str, object]]:
     """Observed coverage at each level; empty for a candidate without a standard deviation."""
     rows = job.predictions()
     std = rows["log10_std"].to_numpy(dtype=float)
@@ -217,7 +217,9 @@ def _coverage(job: Job) -> list[dict[str, object]]:
     is_normal = np.isclose(high - low, 2 * NORMAL_90 * std, rtol=1e-2)
     distance = np.abs(kappa - np.where(is_normal, (low + high) / 2, predicted)) / std
     place = np.concatenate([split.predicted for split in job.splits])
-    by_level = {level: pd.Series(distance <= norm.ppf((1 + level) / 2)).groupby(place).mean() for level in LEVELS}
+    by_level = {
+        level: pd.Series(distance <= norm.ppf((1 + level) / 2)).groupby(place).mean() for level in _INTERVAL_LEVELS
+    }
     head = {"candidate": str(job.spec), "protocol": job.protocol}
     return [{**head, "nominal": level, "observed": float(held.mean())} for level, held in by_level.items()]
 

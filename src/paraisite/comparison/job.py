@@ -15,9 +15,9 @@ import pandas as pd
 from paraisite.atomic import write_text_atomic
 from paraisite.comparison.candidates.interface import Candidate, CandidatePrediction
 from paraisite.comparison.candidates.run import fit_and_predict, library_versions
-from paraisite.comparison.protocols import Pool, Split
-from paraisite.comparison.scores import NORMAL_90
+from paraisite.comparison.protocols import ComparisonSplit, CrystalPool
 from paraisite.comparison.specs import CandidateSpec
+from paraisite.metrics import NORMAL_90
 from paraisite.threads import torch_settings
 
 RUNS_FOLDER = "runs"
@@ -25,7 +25,7 @@ PREDICTIONS_FILE, JOB_FILE = "predictions.csv", "job.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class ComparisonJob:
     """A candidate under a protocol.
 
     Attributes:
@@ -38,7 +38,7 @@ class Job:
 
     protocol: str
     spec: CandidateSpec
-    splits: tuple[Split, ...]
+    splits: tuple[ComparisonSplit, ...]
     fingerprint: str
     folder: Path
 
@@ -61,13 +61,17 @@ class Job:
         )
 
 
-def make_job(protocol: str, spec: CandidateSpec, splits: Sequence[Split], pool: Pool, folder: Path) -> Job:
+def make_job(
+    protocol: str, spec: CandidateSpec, splits: Sequence[ComparisonSplit], pool: CrystalPool, folder: Path
+) -> ComparisonJob:
     """Describe a job of the comparison in `folder`."""
     content = hashlib.sha256("\n".join(split.fingerprint(pool) for split in splits).encode()).hexdigest()
-    return Job(protocol, spec, tuple(splits), content, folder / RUNS_FOLDER / protocol / str(spec))
+    return ComparisonJob(protocol, spec, tuple(splits), content, folder / RUNS_FOLDER / protocol / str(spec))
 
 
-def run_job(job: Job, candidate: Candidate, pool: Pool, report: Callable[[int], None]) -> None:
+def run_comparison_job(
+    job: ComparisonJob, candidate: Candidate, pool: CrystalPool, report: Callable[[int], None]
+) -> None:
     """Fit and predict every split, on one thread, and write the job's folder.
 
     Args:
@@ -107,7 +111,7 @@ def run_job(job: Job, candidate: Candidate, pool: Pool, report: Callable[[int], 
     write_text_atomic(job.folder / JOB_FILE, json.dumps(card, indent=2) + "\n")
 
 
-def _table(split: Split, pool: Pool, prediction: CandidatePrediction) -> pd.DataFrame:
+def _table(split: ComparisonSplit, pool: CrystalPool, prediction: CandidatePrediction) -> pd.DataFrame:
     """Predictions of one split; κ in W/(m K)."""
     low, high = _interval(prediction)
     return pd.DataFrame({

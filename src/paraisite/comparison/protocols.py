@@ -24,7 +24,7 @@ GROUPED_RUNS = tuple(range(1, 6))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pool:
+class CrystalPool:
     """All crystals of a comparison, of several data sets one after the other.
 
     Attributes:
@@ -53,7 +53,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Split:
+class ComparisonSplit:
     """One training part and what is predicted from it, as indices into a pool.
 
     Attributes:
@@ -66,7 +66,7 @@ class Split:
     training: np.ndarray
     predicted: np.ndarray
 
-    def fingerprint(self, pool: Pool) -> str:
+    def fingerprint(self, pool: CrystalPool) -> str:
         """Hash of everything that a candidate is given and asked, and of the truth."""
         content = hashlib.sha256(str(self.run).encode())
         for indices in (self.training, self.predicted):
@@ -77,7 +77,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class ComparisonProtocol:
     """A way to split.
 
     Attributes:
@@ -94,7 +94,7 @@ class Protocol:
     masks: Callable[[np.ndarray, np.ndarray], Masks]
 
 
-def load_pool(names: Sequence[str], data_folder: Path | None = None) -> Pool:
+def load_pool(names: Sequence[str], data_folder: Path | None = None) -> CrystalPool:
     """Load data sets.
 
     Args:
@@ -106,7 +106,7 @@ def load_pool(names: Sequence[str], data_folder: Path | None = None) -> Pool:
     """
     parts = [load_data_set(name, data_folder) for name in names]
     crystals = tuple(crystal for part in parts for crystal in part.crystals)
-    return Pool(
+    return CrystalPool(
         crystals=crystals,
         kappa=np.concatenate([part.kappa for part in parts]),
         source=np.repeat(np.array(names), [len(part.crystals) for part in parts]),
@@ -116,7 +116,9 @@ def load_pool(names: Sequence[str], data_folder: Path | None = None) -> Pool:
     )
 
 
-def make_splits(protocol: Protocol, pool: Pool, further: Sequence[str] = ()) -> list[Split]:
+def protocol_splits(
+    protocol: ComparisonProtocol, pool: CrystalPool, further: Sequence[str] = ()
+) -> list[ComparisonSplit]:
     """Make the splits of a protocol.
 
     A crystal of another data set than the predicted one is not trained on where its composition is among those to predict.
@@ -133,20 +135,20 @@ def make_splits(protocol: Protocol, pool: Pool, further: Sequence[str] = ()) -> 
     for run, (trained, predicted) in enumerate(zip(*masks, strict=True), 1):
         asked = own[predicted]
         allowed = others[~np.isin(pool.formula[others], pool.formula[asked])]
-        splits.append(Split(run, np.concatenate([own[trained], allowed]), asked))
+        splits.append(ComparisonSplit(run, np.concatenate([own[trained], allowed]), asked))
     return splits
 
 
-def choose_protocols(names: Sequence[str]) -> dict[str, Protocol]:
-    """Protocols by name, in the order of `PROTOCOLS`.
+def choose_protocols(names: Sequence[str]) -> dict[str, ComparisonProtocol]:
+    """Protocols by name, in the order of `COMPARISON_PROTOCOLS`.
 
     Raises:
         ParaisiteError: There is no such protocol.
     """
     for name in names:
-        if name not in PROTOCOLS:
-            raise ParaisiteError(f"There is no protocol {name!r}; choose among {', '.join(PROTOCOLS)}.")
-    return {name: protocol for name, protocol in PROTOCOLS.items() if name in names}
+        if name not in COMPARISON_PROTOCOLS:
+            raise ParaisiteError(f"There is no protocol {name!r}; choose among {', '.join(COMPARISON_PROTOCOLS)}.")
+    return {name: protocol for name, protocol in COMPARISON_PROTOCOLS.items() if name in names}
 
 
 def _prototypes(data: DataSet) -> list[str]:
@@ -175,11 +177,13 @@ def _all(formula: np.ndarray, prototype: np.ndarray) -> Masks:  # noqa: ARG001
     return ~everything, everything
 
 
-PROTOCOLS: dict[str, Protocol] = {
-    "held_out": Protocol("Togo15, the 9 published splits", ("togo15",), "togo15", _held_out),
-    "grouped": Protocol("Togo15, no composition on both sides (5 splits)", ("togo15",), "togo15", _grouped),
-    "prototype": Protocol("Togo15, each prototype from the other two", ("togo15",), "togo15", _by_prototype),
-    "hh143": Protocol("HH143 from Togo15", ("togo15",), "hh143", _all),
-    "literature": Protocol("Literature values from Togo15 and HH143", ("togo15", "hh143"), "literature", _all),
+COMPARISON_PROTOCOLS: dict[str, ComparisonProtocol] = {
+    "held_out": ComparisonProtocol("Togo15, the 9 published splits", ("togo15",), "togo15", _held_out),
+    "grouped": ComparisonProtocol("Togo15, no composition on both sides (5 splits)", ("togo15",), "togo15", _grouped),
+    "prototype": ComparisonProtocol("Togo15, each prototype from the other two", ("togo15",), "togo15", _by_prototype),
+    "hh143": ComparisonProtocol("HH143 from Togo15", ("togo15",), "hh143", _all),
+    "literature": ComparisonProtocol(
+        "Literature values from Togo15 and HH143", ("togo15", "hh143"), "literature", _all
+    ),
 }
 """The protocols, in the order of tables."""

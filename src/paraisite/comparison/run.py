@@ -15,8 +15,14 @@ from paraisite.atomic import write_text_atomic
 from paraisite.comparison.analysis import analyse
 from paraisite.comparison.candidates.registry import factories, make_candidate
 from paraisite.comparison.figures import draw_figures
-from paraisite.comparison.job import JOB_FILE, RUNS_FOLDER, Job, make_job, run_job
-from paraisite.comparison.protocols import PROTOCOLS, Pool, choose_protocols, load_pool, make_splits
+from paraisite.comparison.job import JOB_FILE, RUNS_FOLDER, ComparisonJob, make_job, run_comparison_job
+from paraisite.comparison.protocols import (
+    COMPARISON_PROTOCOLS,
+    CrystalPool,
+    choose_protocols,
+    load_pool,
+    protocol_splits,
+)
 from paraisite.comparison.scores import all_pairs, crystal_errors, mean_and_deviation, scores
 from paraisite.comparison.specs import CandidateSpec, further_data, parse_spec, parse_specs
 from paraisite.comparison.view import markdown
@@ -44,19 +50,19 @@ class ComparisonProgress:
     n_splits: int = 0
 
 
-Report = Callable[[ComparisonProgress], None]
+ComparisonReporter = Callable[[ComparisonProgress], None]
 
 
 def compare(
     specs: Sequence[str],
     folder: str | Path,
-    protocols: Sequence[str] = tuple(PROTOCOLS),
+    protocols: Sequence[str] = tuple(COMPARISON_PROTOCOLS),
     *,
     further: Sequence[str] = (),
     against: Sequence[str] = (),
     figures_of: str | None = None,
     data_folder: str | Path | None = None,
-    report: Report | None = None,
+    report: ComparisonReporter | None = None,
 ) -> pd.DataFrame:
     """Compare candidates under the same splits; one job after the other, in this process, on one thread.
 
@@ -69,7 +75,7 @@ def compare(
         folder: Gets `table.csv`, `pairs.csv`, `table.md`, `comparison.json` (versions, data, settings, and the jobs that
             are left out since they were done with other data), `runs/PROTOCOL/CANDIDATE/predictions.csv` (κ in W/(m K)),
             and at the end `errors.csv` and `worst.csv` (see `paraisite.comparison.analysis.analyse`).
-        protocols: Names in `paraisite.comparison.protocols.PROTOCOLS`.
+        protocols: Names in `paraisite.comparison.protocols.COMPARISON_PROTOCOLS`.
         further: Data sets that all candidates are given beside their own.
         against: Candidates that the others are compared with by paired tests; without any, each is compared with each.
         figures_of: Candidate whose figures are drawn into `figures/`, with those of all candidates; none without it.
@@ -106,7 +112,9 @@ def compare(
     return table
 
 
-def read_comparison(folder: str | Path, data_folder: str | Path | None = None) -> tuple[list[Job], Pool]:
+def read_comparison(
+    folder: str | Path, data_folder: str | Path | None = None
+) -> tuple[list[ComparisonJob], CrystalPool]:
     """Give the finished jobs of a folder, in the order of protocols and candidates, and the crystals that they are about.
 
     Raises:
@@ -122,7 +130,7 @@ def read_comparison(folder: str | Path, data_folder: str | Path | None = None) -
 
 
 def write_comparison(
-    jobs: Sequence[Job], pool: Pool, folder: Path, figures_of: str, against: Sequence[str] = ()
+    jobs: Sequence[ComparisonJob], pool: CrystalPool, folder: Path, figures_of: str, against: Sequence[str] = ()
 ) -> None:
     """Write all tables and figures of finished jobs, without their runs, to a folder; see `compare`.
 
@@ -147,19 +155,19 @@ def _finished(folder: Path) -> list[tuple[str, CandidateSpec]]:
     """Jobs of the folder that were finished at some time."""
     paths = folder.glob(f"{RUNS_FOLDER}/*/*/{JOB_FILE}")
     parts = sorted((path.parent.stat().st_mtime, path.parent.parent.name, path.parent.name) for path in paths)
-    return [(protocol, parse_spec(name)) for _, protocol, name in parts if protocol in PROTOCOLS]
+    return [(protocol, parse_spec(name)) for _, protocol, name in parts if protocol in COMPARISON_PROTOCOLS]
 
 
 def _data_names(jobs: Sequence[tuple[str, CandidateSpec]]) -> list[str]:
     """Data sets of the jobs, always in one order: that of the training crystals is part of a job's fingerprint."""
     names = {"togo15"}
     for protocol, spec in jobs:
-        names.update((*PROTOCOLS[protocol].trained, PROTOCOLS[protocol].predicted, *spec.further))
+        names.update((*COMPARISON_PROTOCOLS[protocol].trained, COMPARISON_PROTOCOLS[protocol].predicted, *spec.further))
     return [name for name in ("togo15", *further_data()) if name in names]
 
 
-def _job(protocol: str, spec: CandidateSpec, pool: Pool, folder: Path) -> Job:
-    return make_job(protocol, spec, make_splits(PROTOCOLS[protocol], pool, spec.further), pool, folder)
+def _job(protocol: str, spec: CandidateSpec, pool: CrystalPool, folder: Path) -> ComparisonJob:
+    return make_job(protocol, spec, protocol_splits(COMPARISON_PROTOCOLS[protocol], pool, spec.further), pool, folder)
 
 
 def _compared(against: Sequence[str], specs: Sequence[CandidateSpec]) -> list[str]:
@@ -173,7 +181,9 @@ def _compared(against: Sequence[str], specs: Sequence[CandidateSpec]) -> list[st
     return compared
 
 
-def _run_jobs(jobs: Sequence[Job], pool: Pool, data_folder: str | Path | None, report: Report) -> Iterator[None]:
+def _run_jobs(
+    jobs: Sequence[ComparisonJob], pool: CrystalPool, data_folder: str | Path | None, report: ComparisonReporter
+) -> Iterator[None]:
     """Do what is not done, one job a step; what a candidate lacks is told before the first begins."""
     waiting = [job for job in jobs if job.card() is None]
     candidates = {job.spec.name: make_candidate(job.spec.name, data_folder) for job in waiting}
@@ -183,16 +193,18 @@ def _run_jobs(jobs: Sequence[Job], pool: Pool, data_folder: str | Path | None, r
     for done, job in enumerate(waiting, len(jobs) - len(waiting)):
         start = ComparisonProgress(done, len(jobs), f"{job.protocol}/{job.spec}", 0, len(job.splits))
         report(start)
-        run_job(job, candidates[job.spec.name], pool, partial(_report_split, report, start))
+        run_comparison_job(job, candidates[job.spec.name], pool, partial(_report_split, report, start))
         yield
     report(ComparisonProgress(len(jobs), len(jobs)))
 
 
-def _report_split(report: Report, start: ComparisonProgress, splits_done: int) -> None:
+def _report_split(report: ComparisonReporter, start: ComparisonProgress, splits_done: int) -> None:
     report(replace(start, splits_done=splits_done))
 
 
-def _write_tables(jobs: Sequence[Job], compared: Sequence[str], pool: Pool, folder: Path) -> pd.DataFrame:
+def _write_tables(
+    jobs: Sequence[ComparisonJob], compared: Sequence[str], pool: CrystalPool, folder: Path
+) -> pd.DataFrame:
     """Write the tables of the jobs that are done."""
     rows, cards = [], []
     errors: dict[str, dict[str, pd.Series[float]]] = {}
@@ -221,7 +233,7 @@ def _write_tables(jobs: Sequence[Job], compared: Sequence[str], pool: Pool, fold
     return table
 
 
-def _write_analysis(jobs: Sequence[Job], pool: Pool, folder: Path, figures_of: str | None) -> None:
+def _write_analysis(jobs: Sequence[ComparisonJob], pool: CrystalPool, folder: Path, figures_of: str | None) -> None:
     """Write where the candidates of the jobs that are done err."""
     done = [job for job in _by_protocol(jobs) if job.card() is not None]
     for name, table in zip(("errors", "worst"), analyse(done, pool), strict=True):
@@ -230,11 +242,11 @@ def _write_analysis(jobs: Sequence[Job], pool: Pool, folder: Path, figures_of: s
         draw_figures(done, figures_of, pd.read_csv(folder / "table.csv"), folder / "figures")
 
 
-def _by_protocol(jobs: Sequence[Job]) -> list[Job]:
-    return sorted(jobs, key=lambda job: list(PROTOCOLS).index(job.protocol))
+def _by_protocol(jobs: Sequence[ComparisonJob]) -> list[ComparisonJob]:
+    return sorted(jobs, key=lambda job: list(COMPARISON_PROTOCOLS).index(job.protocol))
 
 
-def _row(job: Job, card: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
+def _row(job: ComparisonJob, card: dict[str, Any], predictions: pd.DataFrame) -> dict[str, Any]:
     seconds = pd.DataFrame(card["splits"])[["seconds_fit", "seconds_predict"]]
     return {
         "protocol": job.protocol,
@@ -247,19 +259,19 @@ def _row(job: Job, card: dict[str, Any], predictions: pd.DataFrame) -> dict[str,
     }
 
 
-def _protocols(jobs: Sequence[Job]) -> dict[str, Any]:
+def _protocols(jobs: Sequence[ComparisonJob]) -> dict[str, Any]:
     return {
         job.protocol: {
-            "title": PROTOCOLS[job.protocol].title,
-            "trained": PROTOCOLS[job.protocol].trained,
-            "predicted": PROTOCOLS[job.protocol].predicted,
+            "title": COMPARISON_PROTOCOLS[job.protocol].title,
+            "trained": COMPARISON_PROTOCOLS[job.protocol].trained,
+            "predicted": COMPARISON_PROTOCOLS[job.protocol].predicted,
             "n_splits": len(job.splits),
         }
         for job in jobs
     }
 
 
-def _data(pool: Pool) -> dict[str, Any]:
+def _data(pool: CrystalPool) -> dict[str, Any]:
     """Number of crystals and hash of each data set."""
     indices = {str(name): pool.of(str(name)) for name in dict.fromkeys(pool.source)}
     return {

@@ -16,8 +16,6 @@ SCORES = (*ERRORS, "negative_log_likelihood", "coverage_90")
 """Columns of scores: errors as in `paraisite.metrics`; mean negative log-likelihood of log10 κ under the candidate's normal
 distribution; share of the crystals whose κ lies in the 90 % interval. The last two are NaN without a standard deviation or
 an interval."""
-NORMAL_90 = 1.645
-"""Standard deviations from the mean to either end of a normal distribution's central 90 %."""
 
 
 def split_scores(rows: pd.DataFrame) -> dict[str, float]:

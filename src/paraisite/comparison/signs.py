@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paraisite.comparison.protocols import Pool, Split
+from paraisite.comparison.protocols import ComparisonSplit, CrystalPool
 from paraisite.elements import SYMBOLS
 
 RARE = 2
@@ -21,7 +21,7 @@ MOST_NAMES = 3
 class TrainingPart:
     """Training crystals of one split, as the rules see them."""
 
-    def __init__(self, pool: Pool, training: np.ndarray, fractions: np.ndarray) -> None:
+    def __init__(self, pool: CrystalPool, training: np.ndarray, fractions: np.ndarray) -> None:
         """Take the crystals `training` of a pool with the fractions of its elements (see `element_fractions`)."""
         self._fractions = fractions[training]
         self._counts = (self._fractions > 0).sum(axis=0)
@@ -84,13 +84,13 @@ class TrainingPart:
         return float(10 ** (self._log10_kappa[chosen].mean() - log10_kappa))
 
 
-def element_fractions(pool: Pool) -> np.ndarray:
+def element_fractions(pool: CrystalPool) -> np.ndarray:
     """Fraction of each element in each crystal, by atomic number, [n_crystals, 119]."""
     counts = np.stack([np.bincount(crystal.numbers, minlength=len(SYMBOLS)) for crystal in pool.crystals])
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
-def split_signs(split: Split, pool: Pool, fractions: np.ndarray) -> list[dict[str, str]]:
+def split_signs(split: ComparisonSplit, pool: CrystalPool, fractions: np.ndarray) -> list[dict[str, str]]:
     """Signs of each predicted crystal of a split (see `TrainingPart.signs`), [n_predicted].
 
     Args:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paraisite.comparison.protocols import PROTOCOLS
+from paraisite.comparison.protocols import COMPARISON_PROTOCOLS
 from paraisite.comparison.statistics import SIGNIFICANT
 from paraisite.reporting.tables import NOTHING, markdown_table
 
-TITLES = {
+COLUMN_TITLES = {
     "mape": "MAPE",
     "median_ape": "median APE",
     "mae_log10": "MAE log10",
@@ -39,7 +39,7 @@ def protocol_view(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
     view = pd.DataFrame(
         [
             {
-                **{title: _mean(row[name], row[f"{name}_sd"]) for name, title in TITLES.items()},
+                **{title: _mean(row[name], row[f"{name}_sd"]) for name, title in COLUMN_TITLES.items()},
                 "tried": str(row["n_tried"] or NOTHING),
             }
             for row in rows
@@ -70,7 +70,7 @@ def pair_view(pairs: pd.DataFrame, protocol: str) -> pd.DataFrame:
 def protocol_title(protocol: str, table: pd.DataFrame) -> str:
     """Heading of a protocol's table."""
     n_crystals = int(table.loc[table["protocol"] == protocol, "n_crystals"].max())
-    return f"{PROTOCOLS[protocol].title}: {n_crystals} crystals predicted ({protocol})"
+    return f"{COMPARISON_PROTOCOLS[protocol].title}: {n_crystals} crystals predicted ({protocol})"
 
 
 def markdown(table: pd.DataFrame, pairs: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ from paraisite.structures.crystal import Crystal, ReadFailure
 
 DATA_VARIABLE = "PARAISITE_DATA"
 """Environment variable that names the folder of data sets and weights that the package does not ship."""
-GROUP = "paraisite.data_sets"
+DATA_SET_ENTRY_POINTS = "paraisite.data_sets"
 """Entry points of other packages: the name is that of the data set, the object a function that gives the `DataSet`."""
 KAPPA_COLUMNS = ("kappa", "kappa_w_per_mk", "ltc", "thermal_conductivity")
 FILE_COLUMNS = ("file", "path", "filename", "structure")
@@ -107,7 +107,7 @@ def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column
 
     Args:
         name: `togo15`, `hh143`, `mix` (both), `literature`, `aflow_agl`, a data set that another package brings (see
-            `GROUP`), or the path of an extxyz file or a CSV table (see `read_labelled`).
+            `DATA_SET_ENTRY_POINTS`), or the path of an extxyz file or a CSV table (see `read_labelled`).
         data_folder: Folder of what the package does not ship (see `chosen_data_folder`).
         kappa_column: Name of the κ column of a file.
 
@@ -153,7 +153,7 @@ def known_source(name: str) -> Source | None:
 @lru_cache(maxsize=1)
 def brought_along() -> dict[str, EntryPoint]:
     """Data sets of other packages by name; none is imported before it is loaded."""
-    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    found = {entry.name: entry for entry in entry_points(group=DATA_SET_ENTRY_POINTS)}
     return {name: entry for name, entry in found.items() if name not in _SOURCES}
 
 

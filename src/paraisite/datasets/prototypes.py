@@ -22,7 +22,7 @@ from paraisite.structures.crystal import Crystal
 
 Vector = tuple[float, float, float]
 Parameters = Mapping[str, float]
-Sites = tuple[tuple[Vector, ...], ...]
+PrototypeSites = tuple[tuple[Vector, ...], ...]
 
 EXPLICIT = "explicit"
 """Name, beside those of `PROTOTYPES`, of a cell that is written out in full."""
@@ -62,7 +62,7 @@ class Prototype:
     centring: str
     positions: tuple[str, ...]
     parameters: tuple[str, ...]
-    sites: Callable[[Parameters], Sites]
+    sites: Callable[[Parameters], PrototypeSites]
 
     @property
     def n_species(self) -> int:
@@ -77,7 +77,7 @@ class Prototype:
         return np.diag([a, a, c])
 
 
-def _wurtzite(p: Parameters) -> Sites:
+def _wurtzite(p: Parameters) -> PrototypeSites:
     third, two_thirds, u = 1 / 3, 2 / 3, p["u"]
     return (
         ((third, two_thirds, 0), (two_thirds, third, 0.5)),
@@ -85,26 +85,26 @@ def _wurtzite(p: Parameters) -> Sites:
     )
 
 
-def _fluorite(_: Parameters) -> Sites:
+def _fluorite(_: Parameters) -> PrototypeSites:
     return ((0, 0, 0),), ((0.25, 0.25, 0.25), (0.75, 0.75, 0.75))
 
 
-def _antifluorite(p: Parameters) -> Sites:
+def _antifluorite(p: Parameters) -> PrototypeSites:
     anion, cation = _fluorite(p)
     return cation, anion
 
 
-def _perovskite(_: Parameters) -> Sites:
+def _perovskite(_: Parameters) -> PrototypeSites:
     return ((0, 0, 0),), ((0.5, 0.5, 0.5),), ((0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0))
 
 
-def _rosiaite(p: Parameters) -> Sites:
+def _rosiaite(p: Parameters) -> PrototypeSites:
     x, z = p["x"], p["z"]
     octahedron = ((x, 0, z), (0, x, z), (-x, -x, z), (0, -x, -z), (-x, 0, -z), (x, x, -z))
     return ((0, 0, 0),), ((1 / 3, 2 / 3, 0.5), (2 / 3, 1 / 3, 0.5)), octahedron
 
 
-def _rutile(p: Parameters) -> Sites:
+def _rutile(p: Parameters) -> PrototypeSites:
     x = p["x"]
     return (
         ((0, 0, 0), (0.5, 0.5, 0.5)),
@@ -112,7 +112,7 @@ def _rutile(p: Parameters) -> Sites:
     )
 
 
-def _corundum(p: Parameters) -> Sites:
+def _corundum(p: Parameters) -> PrototypeSites:
     x, z = p["x"], p["z"]
     return (
         ((0, 0, z), (0, 0, 0.5 - z), (0, 0, -z), (0, 0, 0.5 + z)),
@@ -120,7 +120,7 @@ def _corundum(p: Parameters) -> Sites:
     )
 
 
-def _skutterudite(p: Parameters) -> Sites:
+def _skutterudite(p: Parameters) -> PrototypeSites:
     y, z = p["y"], p["z"]
     signs = ((1, 1), (-1, 1), (1, -1), (-1, -1))
     ring = tuple((0, s * y, t * z) for s, t in signs)
@@ -128,12 +128,12 @@ def _skutterudite(p: Parameters) -> Sites:
     return ((0.25, 0.25, 0.25), (0.75, 0.75, 0.25), (0.75, 0.25, 0.75), (0.25, 0.75, 0.75)), pnictogen
 
 
-def _tetradymite(p: Parameters) -> Sites:
+def _tetradymite(p: Parameters) -> PrototypeSites:
     cation, anion = p["z1"], p["z2"]
     return ((0, 0, cation), (0, 0, -cation)), ((0, 0, 0), (0, 0, anion), (0, 0, -anion))
 
 
-def _fixed(*points: Vector) -> Callable[[Parameters], Sites]:
+def _fixed(*points: Vector) -> Callable[[Parameters], PrototypeSites]:
     """Sites of a structure type with one fixed site per species."""
     return lambda _: tuple((point,) for point in points)
 

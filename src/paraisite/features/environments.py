@@ -21,7 +21,7 @@ from paraisite.graphs.neighbours import find_neighbours
 from paraisite.graphs.settings import GraphSettings
 from paraisite.structures.crystal import Crystal
 
-FADE_START_ANGSTROM = 3.5
+ENVIRONMENT_FADE_START_ANGSTROM = 3.5
 """From here to the cutoff a neighbour fades out of the surroundings."""
 DECAY = 3
 """Power of nearest distance over distance by which farther neighbours count less."""
@@ -89,7 +89,9 @@ def _expand(
     """Surroundings of each atom, [n_atoms, 32]: harmonics up to degree 3, of neighbours as such and by electronegativity."""
     n_atoms = len(pull)
     nearest = soft_nearest(destination, distance, np.ones(len(distance)), n_atoms)
-    weight = fade(distance, FADE_START_ANGSTROM, CUTOFF_ANGSTROM) * (nearest[destination] / distance) ** DECAY
+    weight = (
+        fade(distance, ENVIRONMENT_FADE_START_ANGSTROM, CUTOFF_ANGSTROM) * (nearest[destination] / distance) ** DECAY
+    )
     # Angles of short bonds move more under the same displacement; times a length, all atoms see it alike.
     weight *= nearest[destination]
     harmonics = _harmonics(vector / distance[:, None])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 CUTOFF_ANGSTROM = 5.0
-FADE_START_ANGSTROM = 4.0
+BOND_FADE_START_ANGSTROM = 4.0
 """From here to the cutoff a neighbour fades out."""
 NEAREST_POWER = 16
 """Power of the inverse distance in the mean that stands for the smallest: the second shell of rocksalt counts 0.8 %."""
@@ -36,7 +36,7 @@ def soft_nearest(destination: np.ndarray, distance: np.ndarray, count: np.ndarra
     """
     shortest = np.full(n_nodes, CUTOFF_ANGSTROM)
     np.minimum.at(shortest, destination, distance)
-    weight = count * fade(distance, FADE_START_ANGSTROM, CUTOFF_ANGSTROM)
+    weight = count * fade(distance, BOND_FADE_START_ANGSTROM, CUTOFF_ANGSTROM)
     weight *= (shortest[destination] / distance) ** NEAREST_POWER
     total = np.bincount(destination, weight, n_nodes)
     mean = np.bincount(destination, weight * distance, n_nodes) / (total + TINY)
@@ -51,4 +51,4 @@ def bond_weights(distance: np.ndarray, nearest: np.ndarray) -> np.ndarray:
         nearest: Nearest distance of the atom that receives, in Å, [n_edges].
     """
     weight = fade(distance / nearest, BOND_START, BOND_END)
-    return np.asarray(weight * fade(distance, FADE_START_ANGSTROM, CUTOFF_ANGSTROM))
+    return np.asarray(weight * fade(distance, BOND_FADE_START_ANGSTROM, CUTOFF_ANGSTROM))

@@ -17,14 +17,13 @@ from paraisite.graphs.neighbours import NeighbourPairs, find_neighbours
 from paraisite.graphs.settings import GraphSettings
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.space_group import find_symmetry
+from paraisite.structures.statements import DALTON_PER_ANGSTROM3
 
 CUTOFFS_ANGSTROM = (4.0, 8.0, 20.0)
 """Radii searched in turn until every atom has a neighbour; one without any counts as that far from the next."""
 COORDINATION_FACTOR = 1.2
 """Neighbours up to this many times an atom's shortest distance are bonded to it: between the shells of rocksalt (1.41)
 and those of a distorted polyhedron; in bcc metals (1.15) the second shell counts too."""
-DENSITY_UNIT_G_PER_CM3 = 1.66053906660
-"""One atomic mass unit per Å³."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def _structure_row(crystal: Crystal) -> np.ndarray:
     nearest, coordination, relative = _bonds(crystal, radius)
     return np.array([
         mass.mean(), mass.min(), mass.max(), mass.max() / mass.min(), ((1 - mass / mass.mean()) ** 2).mean(),
-        volume_per_atom, DENSITY_UNIT_G_PER_CM3 * mass.mean() / volume_per_atom,
+        volume_per_atom, DALTON_PER_ANGSTROM3 * mass.mean() / volume_per_atom,
         symmetry.n_atoms_primitive, len(np.unique(crystal.numbers)),
         nearest.mean(), nearest.min(), relative.mean(), coordination.mean(), coordination.min(),
         electronegativity.mean(), np.ptp(electronegativity), radius.mean(), symmetry.point_group_order,

@@ -32,8 +32,8 @@ from paraisite.fetch.policy import BadAnswerError, HttpError, host_of
 from paraisite.structures.checks import one_line, printable
 from paraisite.structures.crystal import Crystal
 
-NAME = "aflow_agl"
-FILE_NAME = "aflow_agl.extxyz.gz"
+_NAME = "aflow_agl"
+_FILE_NAME = "aflow_agl.extxyz.gz"
 AFLUX_URL = "https://aflow.org/API/aflux/"
 FIELDS = (
     "agl_thermal_conductivity_300K",
@@ -105,7 +105,7 @@ def fetch_aflow_agl(folder: Path, options: FetchOptions, page_size: int = PAGE_S
     """
     access = options.access(AFLUX_URL)
     base = access.url
-    parts = open_partial(folder, NAME, {"url": page_url(base, 1, page_size)})
+    parts = open_partial(folder, _NAME, {"url": page_url(base, 1, page_size)})
     with HttpClient(options.politeness, options.limits, access) as client:
         pages = _fetch_pages(client, base, page_size, parts, options)
     records = [record for page in pages for record in page.records]
@@ -113,7 +113,7 @@ def fetch_aflow_agl(folder: Path, options: FetchOptions, page_size: int = PAGE_S
     found = sort_records(records)
     if not found.crystals:
         raise HttpError(f"{host_of(base)} sent {len(records)} records, of which none can be used")
-    made = parts / FILE_NAME
+    made = parts / _FILE_NAME
     write_crystals(made, found.crystals)
     content = {
         "url": page_url(base, 1, page_size),
@@ -123,10 +123,10 @@ def fetch_aflow_agl(folder: Path, options: FetchOptions, page_size: int = PAGE_S
         "kept": len(found.crystals),
         "duplicates": found.duplicates,
         "dropped": found.dropped,
-        "sha256": {FILE_NAME: sha256_of(made)},
+        "sha256": {_FILE_NAME: sha256_of(made)},
     }
-    write_manifest(folder, NAME, content)
-    target = folder / FILE_NAME
+    write_manifest(folder, _NAME, content)
+    target = folder / _FILE_NAME
     made.replace(target)  # last: a data set is there when its file is
     shutil.rmtree(parts)
     return target
@@ -155,7 +155,7 @@ def _fetch_pages(client: HttpClient, base: str, size: int, parts: Path, options:
         seen |= names
         pages.append(page)
         total = None if page.total is None else -(-page.total // size)
-        options.tell(FetchProgress(NAME, number, total, "pages", n_records))
+        options.tell(FetchProgress(_NAME, number, total, "pages", n_records))
     return pages
 
 

@@ -15,7 +15,7 @@ from paraisite.structures.crystal import Crystal
 from paraisite.structures.formula import reduced_formula
 
 _SEPARATORS = re.compile(r"[\s,;:\[\]\"']+")
-MAX_ATOMS = 100_000
+MAX_RECORD_ATOMS = 100_000
 MAX_NAME_LENGTH = 200
 
 
@@ -81,7 +81,7 @@ def _species(record: dict[str, Any], name: str) -> np.ndarray:
     counts = _numbers(record.get("composition"), "composition", name)
     if len(symbols) != len(counts) or not symbols:
         raise StructureError(f"{name}: {len(symbols)} species do not belong to {len(counts)} counts of atoms.")
-    if not ((counts >= 1) & (counts == np.floor(counts))).all() or counts.sum() > MAX_ATOMS:
+    if not ((counts >= 1) & (counts == np.floor(counts))).all() or counts.sum() > MAX_RECORD_ATOMS:
         raise StructureError(
             f"{name}: composition must hold whole numbers of atoms, not {one_line(counts.tolist(), 80)}."
         )

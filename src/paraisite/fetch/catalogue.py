@@ -11,7 +11,7 @@ from typing import Any
 
 from paraisite.datasets.catalogue import DATA_VARIABLE, chosen_data_folder, locate_data_file
 from paraisite.errors import FetchError
-from paraisite.fetch.common import FetchOptions, Report, manifest_path, partial_folder, read_json
+from paraisite.fetch.common import FetchOptions, FetchReporter, manifest_path, partial_folder, read_json
 from paraisite.fetch.policy import DEFAULT_LIMITS, DEFAULT_POLITENESS, HttpError, HttpLimits, Politeness
 
 
@@ -149,7 +149,7 @@ def fetch_data(
     force: bool = False,
     politeness: Politeness = DEFAULT_POLITENESS,
     limits: HttpLimits = DEFAULT_LIMITS,
-    report: Report | None = None,
+    report: FetchReporter | None = None,
 ) -> Path:
     """Fetch a data set that the package does not ship, unless it is there.
 

@@ -43,7 +43,7 @@ class FetchProgress:
     records: int = 0
 
 
-Report = Callable[[FetchProgress], None]
+FetchReporter = Callable[[FetchProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class FetchOptions:
     url: str | None = field(default=None, repr=False)
     key: str | None = field(default=None, repr=False)
     politeness: Politeness = DEFAULT_POLITENESS
-    report: Report | None = None
+    report: FetchReporter | None = None
     limits: HttpLimits = DEFAULT_LIMITS
 
     def access(self, public: str) -> Access:

@@ -32,8 +32,8 @@ from paraisite.structures.checks import one_line
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin
 
-NAME = "materials_project"
-FILE_NAME = "materials_project.extxyz.gz"
+_NAME = "materials_project"
+_FILE_NAME = "materials_project.extxyz.gz"
 TABLE_NAME = "materials_project.csv"
 API_URL = "https://api.materialsproject.org/"
 KEY_VARIABLE = "MP_API_KEY"
@@ -90,14 +90,14 @@ def fetch_materials_project(folder: Path, options: FetchOptions, chunk_size: int
     if not {"Authorization"}.isdisjoint(access.headers):
         raise FetchError(f"{url} asks for a key, not for a user's name and password; give the address without them.")
     parts = open_partial(
-        folder, NAME, {"url": url, "criteria": CRITERIA, "features": FEATURES, "chunk_size": chunk_size}
+        folder, _NAME, {"url": url, "criteria": CRITERIA, "features": FEATURES, "chunk_size": chunk_size}
     )
     http = HttpClient(options.politeness, options.limits, Access(url, {"x-api-key": key}, strict=True))
     with http:
         chunks = _fetch_chunks(_Summary(url, key, http), parts, chunk_size, options)
     rows: list[dict[str, Any]] = []
     dropped: list[dict[str, str]] = []
-    made = parts / FILE_NAME
+    made = parts / _FILE_NAME
     write_crystals(made, _crystals(chunks, rows, dropped))
     if not rows:
         raise HttpError(f"{host_of(url)} sent no crystal that can be used")
@@ -108,13 +108,13 @@ def fetch_materials_project(folder: Path, options: FetchOptions, chunk_size: int
         "records": len(rows) + len(dropped),
         "kept": len(rows),
         "dropped": dropped,
-        "sha256": {name: sha256_of(parts / name) for name in (FILE_NAME, TABLE_NAME)},
+        "sha256": {name: sha256_of(parts / name) for name in (_FILE_NAME, TABLE_NAME)},
     }
-    write_manifest(folder, NAME, content)
+    write_manifest(folder, _NAME, content)
     (parts / TABLE_NAME).replace(folder / TABLE_NAME)
-    made.replace(folder / FILE_NAME)  # last: a data set is there when its file is
+    made.replace(folder / _FILE_NAME)  # last: a data set is there when its file is
     shutil.rmtree(parts)
-    return folder / FILE_NAME
+    return folder / _FILE_NAME
 
 
 class _Summary:
@@ -207,7 +207,7 @@ def _fetch_chunks(summary: _Summary, parts: Path, size: int, options: FetchOptio
             documents = _asked_for(documents, wanted, options.access(API_URL).url)
             write_text_atomic(path, json.dumps(documents))
         chunks.append(path)
-        options.tell(FetchProgress(NAME, number, len(starts), "chunks", min(start + size, len(identifiers))))
+        options.tell(FetchProgress(_NAME, number, len(starts), "chunks", min(start + size, len(identifiers))))
     return chunks
 
 

@@ -13,7 +13,7 @@ from paraisite.fetch.http import HttpClient
 from paraisite.fetch.policy import NO_ACCESS, HttpError, host_of
 from paraisite.structures.crystal import Crystal
 
-NAME = "megnet-eform-mp-2018.6.1"
+FORMATION_ENERGY_NAME = "megnet-eform-mp-2018.6.1"
 MIRRORS = (
     "https://raw.githubusercontent.com/materialsvirtuallab/matgl/e9cde229/pretrained_models/MEGNet-MP-2018.6.1-Eform",
     "https://huggingface.co/materialyze/MEGNet-Eform-MP-2018.6.1/resolve/main",
@@ -47,22 +47,22 @@ def fetch_formation_energy_weights(folder: Path, options: FetchOptions) -> Path:
     """
     access = options.access("") if options.url else NO_ACCESS
     mirrors = (access.url.rstrip("/"),) if options.url else MIRRORS
-    parts = open_partial(folder, NAME, {"sha256": SHA256})
-    whole = parts / NAME
+    parts = open_partial(folder, FORMATION_ENERGY_NAME, {"sha256": SHA256})
+    whole = parts / FORMATION_ENERGY_NAME
     whole.mkdir(exist_ok=True)
     with HttpClient(options.politeness, options.limits, access) as client:
         for step, (file_name, digest) in enumerate(SHA256.items(), start=1):
             _fetch_file(client, mirrors, whole / file_name, digest)
-            options.tell(FetchProgress(NAME, step, len(SHA256), "files"))
+            options.tell(FetchProgress(FORMATION_ENERGY_NAME, step, len(SHA256), "files"))
     energy = formation_energy_of_cscl(whole)
     if not abs(energy - CSCL_EV_PER_ATOM) <= TOLERANCE_EV_PER_ATOM:
         raise FetchError(
-            f"{NAME} gives {energy:.4f} eV/atom for CsCl where {CSCL_EV_PER_ATOM} eV/atom is published; "
+            f"{FORMATION_ENERGY_NAME} gives {energy:.4f} eV/atom for CsCl where {CSCL_EV_PER_ATOM} eV/atom is published; "
             "this installation of paraisite or PyTorch is damaged, so install it again."
         )
     content = {"mirrors": mirrors, "sha256": SHA256, "formation_energy_cscl_ev_per_atom": round(energy, 6)}
-    write_manifest(folder, NAME, content)
-    target = folder / NAME
+    write_manifest(folder, FORMATION_ENERGY_NAME, content)
+    target = folder / FORMATION_ENERGY_NAME
     if target.exists():
         shutil.rmtree(target)
     whole.replace(target)

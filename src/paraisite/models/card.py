@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from paraisite.errors import ModelFileError
 
-Count = Annotated[int, Meta(ge=1, le=100_000)]
+CardCount = Annotated[int, Meta(ge=1, le=100_000)]
 """A number of members, layers or units. The bound keeps a damaged card from asking for all memory or for ever."""
 FewSteps = Annotated[int, Meta(ge=1, le=100)]
 Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]*$")]
@@ -19,15 +19,15 @@ Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]*$")]
 class MEGNetCard(Struct, kw_only=True):
     """Sizes of a MEGNet that cost time or memory; see `paraisite.models.network.megnet.MEGNetSettings`."""
 
-    n_elements: Count = 89
-    n_embedding: Count = 16
-    n_gaussians: Count = 100
-    n_state: Count = 2
+    n_elements: CardCount = 89
+    n_embedding: CardCount = 16
+    n_gaussians: CardCount = 100
+    n_state: CardCount = 2
     n_blocks: FewSteps = 3
     n_readout_steps: FewSteps = 2
-    encoder: list[Count] = []
-    convolution: list[Count] = []
-    output: list[Count] = []
+    encoder: list[CardCount] = []
+    convolution: list[CardCount] = []
+    output: list[CardCount] = []
 
 
 class ArchitectureCard(Struct, kw_only=True):
@@ -41,7 +41,7 @@ class ArchitectureCard(Struct, kw_only=True):
     """
 
     n_members: Annotated[int, Meta(ge=1, le=1000)]
-    head: list[Count] = []
+    head: list[CardCount] = []
     megnet: MEGNetCard | None = None
     descriptors: list[str] = []
 

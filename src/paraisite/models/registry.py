@@ -17,7 +17,7 @@ from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY, NETWORK, kind_
 if TYPE_CHECKING:
     from paraisite.models.interface import Model, Trainer
 
-GROUP = "paraisite.models"
+KIND_ENTRY_POINTS = "paraisite.models"
 """Entry points of other packages: the name is that of the kind, the object a `Kind`."""
 
 
@@ -82,7 +82,7 @@ def kinds() -> Mapping[str, Kind]:
         ModelFileError: An installed package brings a kind that cannot be used.
     """
     found = {kind.name: kind for kind in _OWN}
-    for entry in entry_points(group=GROUP):
+    for entry in entry_points(group=KIND_ENTRY_POINTS):
         if entry.name in found:
             raise ModelFileError(f"The package of {entry.value} brings a second kind {entry.name!r}; uninstall it.")
         try:

@@ -13,7 +13,7 @@ from paraisite.readers.stream import iter_crystals
 from paraisite.structures.checks import one_line
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 UNEXPECTED = "unexpected_error"
 
@@ -41,7 +41,7 @@ def prepare_stream(stream: Iterator[Crystal | ReadFailure], needs: Needs) -> Ite
         yield with_failures(items, lambda chosen: prepare(chosen, needs))
 
 
-def with_failures(items: list[Crystal | ReadFailure], work: Callable[[list[Crystal | ReadFailure]], T]) -> T:
+def with_failures(items: list[Crystal | ReadFailure], work: Callable[[list[Crystal | ReadFailure]], _T]) -> _T:
     """Do the work on a chunk; where it raises, the crystals that alone make it raise become failures.
 
     The readers and checks refuse what is known to be wrong; this keeps what nobody thought of from costing a whole scan.

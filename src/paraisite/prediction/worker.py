@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paraisite.processes.child import Child
-from paraisite.processes.pool import Pool
+from paraisite.processes.pool import ProcessPool
 from paraisite.processes.search import At, answers_without_crashes
 from paraisite.processes.worker import TaskCrashedError, Worker
 from paraisite.readers.units import FileUnit, Place, steps_without
@@ -83,13 +83,13 @@ def _careful(task: CarefulTask, asked: Preparation) -> Iterator[Prepared | At]:
     yield from prepare_stream((step for step in steps if not isinstance(step, Place)), asked.needs)
 
 
-def prepare_pool(n_workers: int, asked: Preparation) -> Pool:
+def prepare_pool(n_workers: int, asked: Preparation) -> ProcessPool:
     """Workers that prepare paths; see `prepare_with`."""
     start = partial(Child, asked, without=("torch",))
-    return Pool(start, n_workers, _recover, _size)
+    return ProcessPool(start, n_workers, _recover, _size)
 
 
-def prepare_with(pool: Pool, paths: Sequence[str | Path]) -> Iterator[Prepared]:
+def prepare_with(pool: ProcessPool, paths: Sequence[str | Path]) -> Iterator[Prepared]:
     """Read structure files and build their graphs, as `prepare_paths` does; the workers begin at once.
 
     A worker that dies is replaced. A structure that ends its process again and again becomes a row `crashed_reader`.

@@ -24,7 +24,7 @@ def no_recovery(_: Worker, crash: TaskCrashedError) -> Iterator[Any]:
     raise crash
 
 
-class Pool:
+class ProcessPool:
     """Workers that are replaced when they die, and end with this process."""
 
     def __init__(

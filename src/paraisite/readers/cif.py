@@ -18,7 +18,7 @@ import numpy as np
 
 from paraisite.errors import StructureError
 from paraisite.readers.cif_operations import Group, coincident_sites, expand, first_of_each_place
-from paraisite.readers.cif_sites import Sites, floats, sites_of
+from paraisite.readers.cif_sites import CifSites, floats, sites_of
 from paraisite.readers.cif_statements import block_value, statements_of
 from paraisite.readers.cif_symmetry import check_closed, one_choice, symmetry_of
 from paraisite.structures.checks import check_crystal, one_line, unreadable
@@ -93,7 +93,7 @@ def read_block(block: gemmi.cif.Block, origin: Origin) -> Crystal:
 
 
 def _attempt(
-    sites: Sites, cell: np.ndarray, group: Group, statements: Statements, origin: Origin
+    sites: CifSites, cell: np.ndarray, group: Group, statements: Statements, origin: Origin
 ) -> tuple[Crystal, StructureError | None]:
     """Crystal of one choice of operations, and what speaks against it."""
     try:
@@ -102,7 +102,7 @@ def _attempt(
         return Crystal(sites.numbers, cell, sites.fractional), error
 
 
-def _crystal(sites: Sites, cell: np.ndarray, group: Group, statements: Statements, origin: Origin) -> Crystal:
+def _crystal(sites: CifSites, cell: np.ndarray, group: Group, statements: Statements, origin: Origin) -> Crystal:
     """Checked crystal of some operations."""
     name = origin.source
     atoms, site = expand(_snap_thirds(sites.fractional), cell, group.operations)
@@ -120,7 +120,7 @@ def _crystal(sites: Sites, cell: np.ndarray, group: Group, statements: Statement
     return check_statements(crystal, statements, name=name)
 
 
-def _lists_all(sites: Sites, numbers: np.ndarray, statements: Statements) -> bool:
+def _lists_all(sites: CifSites, numbers: np.ndarray, statements: Statements) -> bool:
     """Whether sites that are listed twice by symmetry are a full list of atoms beside the operations, or are checked."""
     confirmed = statements.formula is not None and statements.formula_units is not None
     return confirmed or len(sites.numbers) == len(numbers)

@@ -19,7 +19,7 @@ SITE_TOLERANCE = 1e-4
 SPECIAL_DISTANCE = 0.05
 """Images of one site within this distance in Å are one atom on a special position, written with few digits."""
 
-EXACT = 1e-9
+_EXACT = 1e-9
 """Fractional coordinates this close are those of the special position itself."""
 
 # Weights without small integer relations, so that distinct special positions have distinct projections.
@@ -193,7 +193,7 @@ def expand(fractional: np.ndarray, cell: np.ndarray, operations: Operations) -> 
     shift -= np.round(shift)
     near = (((shift @ cell) ** 2).sum(axis=-1)) < SPECIAL_DISTANCE**2
     mean = (shift * near[..., None]).sum(axis=1) / near.sum(axis=1)[:, None]
-    if (np.abs(mean) > EXACT).any():
+    if (np.abs(mean) > _EXACT).any():
         # The mean over the images at one place is fixed by the operations that map the place onto itself.
         images = _images(fractional + mean, rotations, translations)
     images -= np.floor(images)

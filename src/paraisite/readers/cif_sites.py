@@ -14,7 +14,7 @@ import numpy as np
 
 from paraisite.errors import StructureError
 from paraisite.structures.checks import OCCUPANCY_TOLERANCE, atomic_number, check_occupancy, unreadable
-from paraisite.structures.statements import Statements
+from paraisite.structures.statements import HYDROGEN, Statements
 
 _COLUMNS = (
     "fract_x", "fract_y", "fract_z", "?type_symbol", "?label", "?occupancy", "?attached_hydrogens", "?calc_flag",
@@ -28,12 +28,11 @@ _VACANCY = re.compile(r"(?i)(va|vac|vacancy|void|hole)[^a-z]*$")
 _HYDROXYL = re.compile(r"O-?[Hh]|H2[Oo]|O[Ww]|[Ww]at|WAT")
 SAME_PLACE = 1e-4
 """Listed sites this close in every fractional coordinate share a place."""
-HYDROGEN = 1
 OXYGEN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Sites:
+class CifSites:
     """The listed sites that hold an atom each.
 
     Attributes:
@@ -58,7 +57,7 @@ class _Word:
     hydrogens: bool = False
 
 
-def sites_of(block: gemmi.cif.Block, statements: Statements, name: str) -> Sites:
+def sites_of(block: gemmi.cif.Block, statements: Statements, name: str) -> CifSites:
     """Read the sites that hold an atom.
 
     Dummy sites and empty ones are left out. A word that is no plain element is taken only as what the formula allows.
@@ -97,7 +96,7 @@ def sites_of(block: gemmi.cif.Block, statements: Statements, name: str) -> Sites
             check_occupancy(float(amounts[kept][parts[0]]), name=name, site=names[parts[0]])
         raise
     fractional = np.array([_coordinates(column, names, name) for column in (x, y, z)]).T
-    sites = Sites(numbers, fractional, names, unclear)
+    sites = CifSites(numbers, fractional, names, unclear)
     return _full(sites, amounts[kept], name) if parts and amounts is not None else sites
 
 
@@ -264,7 +263,7 @@ def _coordinates(column: list[str], labels: list[str], name: str) -> list[float]
     return values
 
 
-def _full(sites: Sites, amounts: np.ndarray, name: str) -> Sites:
+def _full(sites: CifSites, amounts: np.ndarray, name: str) -> CifSites:
     """Sites that hold one atom each; those of one element that share a place, in two charge states, are joined."""
     kept = np.ones(len(amounts), dtype=bool)
     for index in np.nonzero(np.abs(amounts - 1.0) > OCCUPANCY_TOLERANCE)[0].tolist():
@@ -283,4 +282,4 @@ def _full(sites: Sites, amounts: np.ndarray, name: str) -> Sites:
         kept[here] = False
         kept[index] = True
     labels = [label for label, keep in zip(sites.labels, kept.tolist(), strict=True) if keep]
-    return Sites(sites.numbers[kept], sites.fractional[kept], labels, sites.unclear)
+    return CifSites(sites.numbers[kept], sites.fractional[kept], labels, sites.unclear)

@@ -40,8 +40,8 @@ def statements_of(block: gemmi.cif.Block) -> Statements:
     Of the formulas the first counts that can be read: that of all atoms, else of the moieties, else the structural one. A
     measured density is left aside, since a porous or impure sample has another.
     """
-    formulas = [formula for tag in _FORMULA_TAGS if (formula := parse_formula(block_value(block, tag)))]
-    structural = parse_formula(block_value(block, _FORMULA_TAGS[-1]))
+    formulas = [formula for tag in _FORMULA_TAGS if (formula := parse_cif_formula(block_value(block, tag)))]
+    structural = parse_cif_formula(block_value(block, _FORMULA_TAGS[-1]))
     formula, n_atoms = _formula_unit(formulas[0] if formulas else None, structural)
     units = block_value(block, "_cell_formula_units_Z")
     return Statements(
@@ -70,7 +70,7 @@ def _formula_unit(
 
 
 @lru_cache(maxsize=4096)
-def parse_formula(text: str) -> dict[str, Decimal] | None:
+def parse_cif_formula(text: str) -> dict[str, Decimal] | None:
     """Counts of a formula such as `H2 Mg O2`, `Ca (C O3)`, `C6 H5 O 1-, Na 1+, 2(H2 O)`; None where a part is unclear."""
     if not text or len(text) > _MAX_FORMULA:
         return None

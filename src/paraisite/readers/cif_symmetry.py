@@ -65,7 +65,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Symmetry:
+class StatedSymmetry:
     """Operations of a block.
 
     Attributes:
@@ -79,7 +79,7 @@ class Symmetry:
     confirm: str = ""
 
 
-def symmetry_of(block: gemmi.cif.Block, cell: np.ndarray, angles: tuple[float, float], name: str) -> Symmetry:
+def symmetry_of(block: gemmi.cif.Block, cell: np.ndarray, angles: tuple[float, float], name: str) -> StatedSymmetry:
     """Operations from the list, else the Hall symbol, else the Hermann-Mauguin symbol, else the number; all must agree.
 
     Args:
@@ -111,10 +111,10 @@ def symmetry_of(block: gemmi.cif.Block, cell: np.ndarray, angles: tuple[float, f
             closed_under.append(statement)
         elif relation == "setting":
             confirm = f"with operations that are not those of {statement.text}"
-    return Symmetry((given,), tuple(closed_under), confirm)
+    return StatedSymmetry((given,), tuple(closed_under), confirm)
 
 
-def check_closed(crystal: Crystal, symmetry: Symmetry, name: str) -> None:
+def check_closed(crystal: Crystal, symmetry: StatedSymmetry, name: str) -> None:
     """Refuse a crystal with fewer operations than its named group, unless its sites are closed under the group anyway.
 
     Raises:
@@ -179,14 +179,14 @@ def _check_silent(block: gemmi.cif.Block, name: str) -> None:
                 raise unreadable(name, f"the symmetry in {tag} is not understood", "list the symmetry operations")
 
 
-def _without_operations(named: Sequence[Named], cell: np.ndarray, name: str) -> Symmetry:
+def _without_operations(named: Sequence[Named], cell: np.ndarray, name: str) -> StatedSymmetry:
     """Operations of the named group."""
     if not named:
-        return Symmetry((group_of_setting("P 1"),), confirm="")
+        return StatedSymmetry((group_of_setting("P 1"),), confirm="")
     fitting = tuple(group for group in named[0].settings if preserves(cell, group, CELL_TOLERANCE))
     if not fitting:
         raise contradiction(name, named[0].text, "the cell does not have this symmetry")
-    return Symmetry(fitting, confirm="" if len(fitting) == 1 else "in one of two origins")
+    return StatedSymmetry(fitting, confirm="" if len(fitting) == 1 else "in one of two origins")
 
 
 def _named(block: gemmi.cif.Block, angles: tuple[float, float], name: str) -> list[Named]:

@@ -10,12 +10,12 @@ from typing import TypeVar
 from paraisite.errors import StructureError
 from paraisite.structures.checks import unreadable
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _LABEL = re.compile(r"([A-Z][a-z]?)(?:\d+|[_-].*|:.*)?")
 
 
-def call_reader(read: Callable[[], T], name: str, program: str) -> T:
+def call_reader(read: Callable[[], _T], name: str, program: str) -> _T:
     """What a reader of another package gives.
 
     Args:

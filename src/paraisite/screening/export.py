@@ -18,7 +18,7 @@ from paraisite.reporting.csv_files import write_csv
 from paraisite.screening.parquet import ParquetPiece
 from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.screening.selection import Selection, stream_rows
-from paraisite.screening.sources import Source
+from paraisite.screening.sources import ScanSource
 from paraisite.structures.convert import to_pymatgen
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 
@@ -61,7 +61,7 @@ def _file_of(source: str) -> Path | None:
 def _read_wanted(path: Path, wanted: set[str]) -> Iterator[Crystal | ReadFailure]:
     """Items of a file that are wanted; each is taken off the set."""
     names = wanted | {_NUMBER.sub("", source) for source in wanted}
-    for piece in Source(str(path), (path,)).pieces(_PIECE_SIZE):
+    for piece in ScanSource(str(path), (path,)).pieces(_PIECE_SIZE):
         for item in _without_unwanted(piece, wanted, names).items(ReadOptions(allow_missing_hydrogens=True)):
             if item.source in wanted:
                 wanted.discard(item.source)

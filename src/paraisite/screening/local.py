@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from paraisite.processes.child import Child
-from paraisite.processes.pool import Pool
+from paraisite.processes.pool import ProcessPool
 from paraisite.processes.search import answers_without_crashes
 from paraisite.processes.worker import TaskCrashedError, Worker
 from paraisite.screening.pieces import Piece
@@ -35,7 +35,7 @@ def scan_locally(pieces: Numbered, settings: ScannerSettings, processes: int) ->
     """
     start = partial(Child, ScanService(settings))
     tasks = (PieceTask(index, piece) for index, piece in pieces)
-    with Pool(start, processes, _recover, _no_items) as pool, closing(pool.as_finished(tasks)) as results:
+    with ProcessPool(start, processes, _recover, _no_items) as pool, closing(pool.as_finished(tasks)) as results:
         yield from results
 
 

@@ -99,10 +99,10 @@ def begin(out: Path, manifest: Manifest) -> None:
         if getattr(before, name) != value:
             shown = "other files" if name == "fingerprint" else f"{name} {getattr(before, name)!r}, not {value!r}"
             raise RunError(f"The scan in {out} was begun with {shown}; choose another folder.")
-    clean(out)
+    remove_left_overs(out)
 
 
-def clean(out: Path) -> None:
+def remove_left_overs(out: Path) -> None:
     """Remove what killed workers left half written."""
     for left_over in (out / PARTS).glob(".*.part"):
         left_over.unlink()

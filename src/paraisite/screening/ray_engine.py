@@ -22,7 +22,7 @@ from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
 from paraisite.screening.sources import Meter, Work
 
 MAX_BLOCKS = 2000
-CONNECT_TIMEOUT_SECONDS = 10.0
+RAY_CONNECT_TIMEOUT_SECONDS = 10.0
 ACTOR_VARIABLES = ("OMP_NUM_THREADS", "PYTHONSAFEPATH", "SPGLIB_WARNING")
 
 
@@ -88,7 +88,7 @@ def _check_reachable(address: str | None) -> None:
     if not port.isdecimal():
         return  # none, or a word such as `auto`
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=RAY_CONNECT_TIMEOUT_SECONDS).close()
     except OSError as error:
         raise ParaisiteError(f"No Ray cluster answers at {address}: {error.strerror or error}.") from error
 

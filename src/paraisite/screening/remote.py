@@ -7,10 +7,10 @@ from pathlib import Path
 
 from paraisite.errors import DataError
 from paraisite.fetch.catalogue import fetch_data
-from paraisite.fetch.common import FetchOptions, Report
+from paraisite.fetch.common import FetchOptions, FetchReporter
 from paraisite.fetch.optimade import fetch_optimade
 from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits, split_address, without_password
-from paraisite.screening.sources import Source, open_source
+from paraisite.screening.sources import ScanSource, open_source
 
 OPTIMADE, MATERIALS_PROJECT = "optimade:", "mp:"
 SOURCE_FOLDER = "source"
@@ -20,9 +20,9 @@ def find_source(
     source: str | Path | Sequence[str | Path],
     out: Path,
     query: str = "",
-    report: Report | None = None,
+    report: FetchReporter | None = None,
     limits: HttpLimits = DEFAULT_LIMITS,
-) -> Source:
+) -> ScanSource:
     """Find the files of a source, fetching them into `out/source` where they are on a server.
 
     Args:
@@ -47,7 +47,7 @@ def find_source(
         files = sorted(folder.glob("*.jsonl"))
         if not files:
             raise DataError(f"{name} has no structures for the filter {query!r}.")
-        return Source(f"{name} {query}".strip(), tuple(files))
+        return ScanSource(f"{name} {query}".strip(), tuple(files))
     for item in map(str, given):
         if item.startswith((OPTIMADE, MATERIALS_PROJECT)) and len(given) > 1:
             raise DataError(f"{without_password(item)} is scanned alone, without other sources.")
@@ -58,7 +58,7 @@ def find_source(
     if name.startswith(MATERIALS_PROJECT):
         if name != f"{MATERIALS_PROJECT}stable":
             raise DataError(f"{name} is not known; give mp:stable, the Materials Project's stable crystals.")
-        return Source(
+        return ScanSource(
             name, open_source(fetch_data("materials_project", folder=folder, limits=limits, report=report)).files
         )
     return open_source(given)

@@ -14,7 +14,7 @@ from typing import Literal
 import pyarrow.parquet as pq
 
 from paraisite.errors import RunError
-from paraisite.fetch.common import Report
+from paraisite.fetch.common import FetchReporter
 from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits
 from paraisite.models.files import WEIGHTS_NAME, find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL
@@ -24,17 +24,17 @@ from paraisite.screening.manifest import (
     PARTS,
     Manifest,
     begin,
-    clean,
     done_parts,
     file_hash,
     finish,
     part_path,
     refuse_second,
+    remove_left_overs,
 )
 from paraisite.screening.ray_engine import scan_with_ray
 from paraisite.screening.remote import find_source
 from paraisite.screening.scanner import PieceResult, ScannerSettings
-from paraisite.screening.sources import Meter, Source, Work
+from paraisite.screening.sources import Meter, ScanSource, Work
 from paraisite.structures.crystal import ReadOptions
 from paraisite.threads import require_device
 
@@ -74,7 +74,7 @@ class ScanOptions:
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
     report: Callable[[ScanProgress], None] | None = None
-    report_fetch: Report | None = None
+    report_fetch: FetchReporter | None = None
     fetch_limits: HttpLimits = DEFAULT_LIMITS
 
 
@@ -100,7 +100,7 @@ class ScanProgress:
 
 
 def scan(
-    source: str | Path | Sequence[str | Path] | Source,
+    source: str | Path | Sequence[str | Path] | ScanSource,
     out: str | Path,
     options: ScanOptions = ScanOptions(),
 ) -> ScanProgress:
@@ -132,9 +132,9 @@ def scan(
 
 
 def _scan(
-    source: str | Path | Sequence[str | Path] | Source, out: Path, folder: Path, options: ScanOptions
+    source: str | Path | Sequence[str | Path] | ScanSource, out: Path, folder: Path, options: ScanOptions
 ) -> ScanProgress:
-    opened = source if isinstance(source, Source) else _find_source(source, out, options)
+    opened = source if isinstance(source, ScanSource) else _find_source(source, out, options)
     manifest = Manifest(
         source=opened.name,
         fingerprint=opened.fingerprint(),
@@ -161,7 +161,7 @@ def _scan(
     progress = _progress(before, counts, n_parts, clock, predicted)
     results = _results(Work(opened, options.piece_size, done), settings, options, clock.meter)
     with ExitStack() as stack:
-        stack.callback(clean, out)
+        stack.callback(remove_left_overs, out)
         stack.enter_context(closing(results))
         for result in results:
             counts.update(result.counts)
@@ -174,7 +174,7 @@ def _scan(
     return progress
 
 
-def _find_source(source: str | Path | Sequence[str | Path], out: Path, options: ScanOptions) -> Source:
+def _find_source(source: str | Path | Sequence[str | Path], out: Path, options: ScanOptions) -> ScanSource:
     return find_source(source, out, options.query, options.report_fetch, options.fetch_limits)
 
 

@@ -21,7 +21,7 @@ from paraisite.readers.stream import file_records
 from paraisite.screening.parquet import is_parquet, parquet_pieces
 from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 LIST_SUFFIXES = {".txt", ".lst"}
 LONG_FORMATS = {"extxyz", "jsonl"}
@@ -34,7 +34,7 @@ Cut = tuple[Piece, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ScanSource:
     """Files of a scan, in a fixed order.
 
     Attributes:
@@ -94,7 +94,7 @@ class Work:
         done: Numbers of the pieces that are finished.
     """
 
-    source: Source
+    source: ScanSource
     piece_size: int
     done: frozenset[int] = frozenset()
 
@@ -139,14 +139,14 @@ class Meter:
         return max(self.total - self.until, 0.0) + sum(tuple(self.at_work.values()))
 
 
-def batched(values: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+def batched(values: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
     """Tuples of up to `size` values."""
     stream = iter(values)
     while batch := tuple(islice(stream, size)):
         yield batch
 
 
-def open_source(source: str | Path | Sequence[str | Path]) -> Source:
+def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
     """Find the files of a source.
 
     Args:
@@ -162,7 +162,7 @@ def open_source(source: str | Path | Sequence[str | Path]) -> Source:
         raise DataError(
             f"{', '.join(map(str, given))} holds no files of structures; give files, a folder, an archive or a list."
         )
-    return Source(", ".join(map(str, given)), files)
+    return ScanSource(", ".join(map(str, given)), files)
 
 
 def _files_of(name: str) -> list[Path]:

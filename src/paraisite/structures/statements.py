@@ -19,7 +19,7 @@ from paraisite.errors import StructureError
 from paraisite.structures.checks import atomic_number
 from paraisite.structures.crystal import Crystal, ReadWarning
 
-CONTRADICTION = "contradicts_file"
+CONTRADICTS_FILE = "contradicts_file"
 MISSING_HYDROGENS = "missing_hydrogens"
 
 DALTON_PER_ANGSTROM3 = 1.66053906892
@@ -103,7 +103,7 @@ def contradiction(name: str, stated: str, read: str) -> StructureError:
         read: What was read, as a clause of its own.
     """
     return StructureError(
-        f"{name}: the file states {stated}, but {read}; correct whichever is wrong.", code=CONTRADICTION
+        f"{name}: the file states {stated}, but {read}; correct whichever is wrong.", code=CONTRADICTS_FILE
     )
 
 

@@ -15,13 +15,13 @@ from paraisite.models.network.paraisite import ParAIsite
 from paraisite.threads import torch_settings
 from paraisite.training.network.data import outer_splits, prepare_data
 from paraisite.training.network.loop import predict_store
-from paraisite.training.network.recipe import Split
+from paraisite.training.network.recipe import SplitRule
 
 TESTED_ON = ("togo15", "hh143", "mix", "aflow_agl")
 CROSS_FILE = "cross_errors.csv"
 
 
-def cross_errors(model: ParAIsite, runs: Sequence[int], split: Split, data_folder: Path | None) -> pd.DataFrame:
+def cross_errors(model: ParAIsite, runs: Sequence[int], split: SplitRule, data_folder: Path | None) -> pd.DataFrame:
     """Errors of every member on the validation part that its run has in each data set.
 
     Args:
@@ -47,7 +47,7 @@ def cross_errors(model: ParAIsite, runs: Sequence[int], split: Split, data_folde
 
 
 def write_cross_errors(
-    model: ParAIsite, runs: Sequence[int], split: Split, data_folder: Path | None, folder: Path
+    model: ParAIsite, runs: Sequence[int], split: SplitRule, data_folder: Path | None, folder: Path
 ) -> None:
     """Write `cross_errors.csv` into a run's folder."""
     table = cross_errors(model, runs, split, data_folder)

@@ -11,7 +11,7 @@ from paraisite.datasets.catalogue import load_data_set
 from paraisite.elements import SYMBOLS
 from paraisite.structures.space_group import find_symmetry
 
-DATA_SETS = ("togo15", "hh143", "aflow_agl")
+COVERED_DATA_SETS = ("togo15", "hh143", "aflow_agl")
 
 
 def coverage_table(name: str, data_folder: Path | None = None) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def coverage_table(name: str, data_folder: Path | None = None) -> pd.DataFrame:
 
 def write_coverage(folder: Path, data_folder: Path | None = None) -> None:
     """Write a table a data set, those that are there left as they are."""
-    for name in DATA_SETS:
+    for name in COVERED_DATA_SETS:
         path = folder / f"{name}.csv"
         if not path.exists():
             write_text_atomic(path, coverage_table(name, data_folder).to_csv(index=False))

@@ -12,7 +12,7 @@ from pathlib import Path
 from paraisite.atomic import write_text_atomic
 from paraisite.comparison.candidates.registry import CANDIDATES
 from paraisite.errors import RunError
-from paraisite.study.plan import Job, make_plan, runs_of
+from paraisite.study.plan import StudyJob, make_plan, runs_of
 from paraisite.version import __version__
 
 STUDY_FILE = "study.json"
@@ -39,17 +39,17 @@ class JobState:
     error: str = ""
 
 
-def job_folder(out: Path, job: Job) -> Path:
+def job_folder(out: Path, job: StudyJob) -> Path:
     """Folder of a job's results."""
     return out / "runs" / job.protocol / job.family
 
 
-def log_path(out: Path, job: Job) -> Path:
+def log_path(out: Path, job: StudyJob) -> Path:
     """Where a job's process writes what it says on its streams."""
     return out / "jobs" / f"{job.id.replace('/', '__')}.log"
 
 
-def read_state(out: Path, job: Job) -> JobState | None:
+def read_state(out: Path, job: StudyJob) -> JobState | None:
     """How a job stands; None before its first attempt."""
     path = _state_path(out, job.id)
     return JobState(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
@@ -64,7 +64,7 @@ def _state_path(out: Path, job_id: str) -> Path:
     return out / "jobs" / f"{job_id.replace('/', '__')}.json"
 
 
-def open_study(out: Path, *, quick: bool) -> tuple[Job, ...]:
+def open_study(out: Path, *, quick: bool) -> tuple[StudyJob, ...]:
     """Begin a study's folder, or take up the one that is there.
 
     Returns:
@@ -82,12 +82,12 @@ def open_study(out: Path, *, quick: bool) -> tuple[Job, ...]:
     return plan
 
 
-def plan_of(quick: bool) -> tuple[Job, ...]:
+def plan_of(quick: bool) -> tuple[StudyJob, ...]:
     """The plan with every candidate there is."""
     return make_plan(tuple(CANDIDATES), quick=quick)
 
 
-def _described(job: Job) -> dict[str, object]:
+def _described(job: StudyJob) -> dict[str, object]:
     stage = job.recipe.stages[-1] if job.recipe else None
     return {
         "id": job.id,
@@ -120,7 +120,7 @@ def share_stage(source: Path, target: Path) -> None:
             shutil.copy2(path, place)
 
 
-def set_back_unfinished(out: Path, plan: Sequence[Job]) -> None:
+def set_back_unfinished(out: Path, plan: Sequence[StudyJob]) -> None:
     """Mark jobs that a killed study left as running, so that nobody takes them for being at work."""
     for job in plan:
         state = read_state(out, job)

@@ -8,13 +8,13 @@ from fnmatch import fnmatch
 from typing import Any, Literal
 
 from paraisite.errors import RecipeError
-from paraisite.training.network.recipe import FAMILIES, Recipe, Split, StageRecipe, Trained, family_recipe
+from paraisite.training.network.recipe import FAMILIES, Recipe, SplitRule, StageRecipe, Trained, family_recipe
 
-Protocol = Literal["paper", "held_out", "grouped"]
-Kind = Literal["family", "ablation", "leak", "trap", "seed", "learning_curve", "candidate"]
+StudyProtocol = Literal["paper", "held_out", "grouped"]
+JobKind = Literal["family", "ablation", "leak", "trap", "seed", "learning_curve", "candidate"]
 
-PROTOCOLS: tuple[Protocol, ...] = ("paper", "held_out", "grouped")
-STEPS = ("RWTG15", "FETG15", "FEAFTG15")
+STUDY_PROTOCOLS: tuple[StudyProtocol, ...] = ("paper", "held_out", "grouped")
+LEARNING_CURVE_STEPS = ("RWTG15", "FETG15", "FEAFTG15")
 LEARNING_CURVE_SIZES = (10, 20, 40)
 OTHER_SEEDS = (43, 44)
 AFLOW_EPOCHS, AFLOW_PATIENCE = 100, 20
@@ -25,7 +25,7 @@ QUICK_RUNS, QUICK_EPOCHS = (1, 2), 3
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StudyJob:
     """One training, or one candidate fitted on every split.
 
     Attributes:
@@ -38,9 +38,9 @@ class Job:
         shares: Identifier of the job whose first stage is the same and is taken over; empty where there is none.
     """
 
-    protocol: Protocol
+    protocol: StudyProtocol
     family: str
-    kind: Kind
+    kind: JobKind
     title: str
     data: str
     recipe: Recipe | None = None
@@ -52,7 +52,7 @@ class Job:
         return f"{self.protocol}/{self.family}"
 
 
-TITLES = {
+FAMILY_TITLES = {
     "RWAF": "random weights → AFLOW",
     "FEAF": "formation energy → AFLOW",
     "RWTG15": "step 1: random weights → Togo15",
@@ -68,7 +68,7 @@ TITLES = {
 }
 
 
-def make_plan(candidates: Sequence[str], *, quick: bool = False) -> tuple[Job, ...]:
+def make_plan(candidates: Sequence[str], *, quick: bool = False) -> tuple[StudyJob, ...]:
     """List the jobs, in the order in which they are begun.
 
     Args:
@@ -77,23 +77,23 @@ def make_plan(candidates: Sequence[str], *, quick: bool = False) -> tuple[Job, .
     """
     aflow = [_family(family, "paper") for family in ("RWAF", "FEAF")]
     others = [name for name in FAMILIES if name not in {"RWAF", "FEAF"}]
-    jobs = [*aflow, *(_family(family, protocol) for family in others for protocol in PROTOCOLS)]
+    jobs = [*aflow, *(_family(family, protocol) for family in others for protocol in STUDY_PROTOCOLS)]
     jobs += [*_ablations(), *_traps(), *_unseen()]
     if not quick:
         jobs += _seeds()
     jobs += _learning_curves(LEARNING_CURVE_SIZES[:1] if quick else LEARNING_CURVE_SIZES)
-    splits: tuple[Protocol, Protocol] = ("held_out", "grouped")
-    jobs += [Job(p, name, "candidate", name.replace("_", " "), "togo15") for name in candidates for p in splits]
+    splits: tuple[StudyProtocol, StudyProtocol] = ("held_out", "grouped")
+    jobs += [StudyJob(p, name, "candidate", name.replace("_", " "), "togo15") for name in candidates for p in splits]
     jobs += [_family(family, protocol) for protocol in splits for family in ("RWAF", "FEAF")]
     return tuple(replace(job, recipe=_quick(job.recipe)) if quick and job.recipe else job for job in jobs)
 
 
-def runs_of(plan: Sequence[Job]) -> tuple[int, ...]:
+def runs_of(plan: Sequence[StudyJob]) -> tuple[int, ...]:
     """Numbers of the runs, which all trainings of a plan share."""
     return next(job.recipe.runs for job in plan if job.recipe)
 
 
-def choose(plan: Sequence[Job], patterns: Sequence[str]) -> list[Job]:
+def choose(plan: Sequence[StudyJob], patterns: Sequence[str]) -> list[StudyJob]:
     """Jobs whose identifier fits one of the patterns (`*` for anything), and those that they build on; all without patterns.
 
     Raises:
@@ -107,41 +107,41 @@ def choose(plan: Sequence[Job], patterns: Sequence[str]) -> list[Job]:
     return [job for job in plan if job.id in wanted | needed]
 
 
-def by_protocol(stage: StageRecipe, protocol: Protocol) -> StageRecipe:
+def by_protocol(stage: StageRecipe, protocol: StudyProtocol) -> StageRecipe:
     """A stage as a protocol selects and splits it."""
     if protocol == "paper":
         return stage
     if stage.data == "aflow_agl":
         stage = replace(stage, epochs=AFLOW_EPOCHS, patience=AFLOW_PATIENCE)
-    split: Split = "composition" if protocol == "grouped" else "random"
+    split: SplitRule = "composition" if protocol == "grouped" else "random"
     return replace(stage, selection="inner", split=split)
 
 
-def _recipe(family: str, protocol: Protocol) -> Recipe:
+def _recipe(family: str, protocol: StudyProtocol) -> Recipe:
     """A family's recipe, its last stage by the protocol; an AFLOW stage before it stays the paper's."""
     recipe = family_recipe(family)
     return replace(recipe, stages=(*recipe.stages[:-1], by_protocol(recipe.stages[-1], protocol)))
 
 
-def _job(protocol: Protocol, kind: Kind, title: str, recipe: Recipe, shares: str | None = None) -> Job:
+def _job(protocol: StudyProtocol, kind: JobKind, title: str, recipe: Recipe, shares: str | None = None) -> StudyJob:
     """A training; its AFLOW stage, where another follows it, is that of RWAF or FEAF unless `shares` says otherwise."""
     if shares is None:
         shares = f"paper/{recipe.name[:4]}" if len(recipe.stages) > 1 else ""
-    return Job(protocol, recipe.name, kind, title, recipe.stages[-1].data, recipe, shares)
+    return StudyJob(protocol, recipe.name, kind, title, recipe.stages[-1].data, recipe, shares)
 
 
-def _family(family: str, protocol: Protocol) -> Job:
-    return _job(protocol, "family", TITLES[family], _recipe(family, protocol))
+def _family(family: str, protocol: StudyProtocol) -> StudyJob:
+    return _job(protocol, "family", FAMILY_TITLES[family], _recipe(family, protocol))
 
 
-def _variant(family: str, name: str, protocol: Protocol, **changes: Any) -> Recipe:
+def _variant(family: str, name: str, protocol: StudyProtocol, **changes: Any) -> Recipe:
     """A family's recipe under another name, its last stage changed."""
     recipe = _recipe(family, protocol)
     stages = (*recipe.stages[:-1], replace(recipe.stages[-1], **changes))
     return replace(recipe, name=f"{family}-{name}", stages=stages)
 
 
-def _ablations() -> list[Job]:
+def _ablations() -> list[StudyJob]:
     parts: dict[Trained, tuple[str, str]] = {
         "head": ("frozen-body", "step 3, the AFLOW stage's body fixed, its head fine-tuned"),
         "new_head": ("new-head", "step 3, the AFLOW stage's body fixed, a new head"),
@@ -149,26 +149,26 @@ def _ablations() -> list[Job]:
     return [
         _job(protocol, "ablation", title, _variant("FEAFTG15", name, protocol, trained=trained))
         for trained, (name, title) in parts.items()
-        for protocol in PROTOCOLS
+        for protocol in STUDY_PROTOCOLS
     ]
 
 
-def _traps() -> list[Job]:
+def _traps() -> list[StudyJob]:
     return [
         _job(
             "paper",
             "trap",
-            f"{TITLES[family]}, trained and selected in the published compressed scale",
+            f"{FAMILY_TITLES[family]}, trained and selected in the published compressed scale",
             _variant(family, "compressed", "paper", loss="compressed_mape"),
         )
         for family in ("RWAFTG15", "FEAFTG15")
     ]
 
 
-def _unseen() -> list[Job]:
+def _unseen() -> list[StudyJob]:
     """Step 3 from an AFLOW stage that never saw a Togo15 composition."""
     jobs = []
-    for protocol in PROTOCOLS:
+    for protocol in STUDY_PROTOCOLS:
         recipe = _variant("FEAFTG15", "unseen", protocol)
         aflow = replace(recipe.stages[0], without="togo15", patience=UNSEEN_PATIENCE)
         recipe = replace(recipe, stages=(aflow, *recipe.stages[1:]))
@@ -177,13 +177,13 @@ def _unseen() -> list[Job]:
     return jobs
 
 
-def _seeds() -> list[Job]:
+def _seeds() -> list[StudyJob]:
     """Steps 1 and 2 drawn again, to tell a difference of steps from one of draws."""
     return [
         _job(
             "paper",
             "seed",
-            f"{TITLES[family]}, seed {seed}",
+            f"{FAMILY_TITLES[family]}, seed {seed}",
             replace(_variant(family, f"seed{seed}", "paper"), seed=seed),
         )
         for family in ("RWTG15", "FETG15")
@@ -191,15 +191,15 @@ def _seeds() -> list[Job]:
     ]
 
 
-def _learning_curves(sizes: tuple[int, ...]) -> list[Job]:
+def _learning_curves(sizes: tuple[int, ...]) -> list[StudyJob]:
     return [
         _job(
             "held_out",
             "learning_curve",
-            f"{TITLES[step]}, {size} training crystals",
+            f"{FAMILY_TITLES[step]}, {size} training crystals",
             _variant(step, f"n{size}", "held_out", train_size=size),
         )
-        for step in STEPS
+        for step in LEARNING_CURVE_STEPS
         for size in sizes
     ]
 

@@ -24,7 +24,7 @@ from paraisite.study.folder import (
     set_back_unfinished,
     write_state,
 )
-from paraisite.study.plan import Job, choose
+from paraisite.study.plan import StudyJob, choose
 from paraisite.study.report.write import write_report
 from paraisite.study.worker import JobService
 from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
@@ -118,7 +118,7 @@ def _locked(out: Path) -> Iterator[None]:
 
 def _run(
     out: Path,
-    plan: Sequence[Job],
+    plan: Sequence[StudyJob],
     data_folder: Path | None,
     *,
     quick: bool,
@@ -160,7 +160,7 @@ class _Crew:
         self._service = service
         self._threads = ThreadPoolExecutor(n_processes)
         self._children: dict[Future[str], Child] = {}
-        self.at_work: dict[Future[str], Job] = {}
+        self.at_work: dict[Future[str], StudyJob] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +172,7 @@ class _Crew:
         for child in self._children.values():
             child.close()
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: StudyJob) -> None:
         """Start a process for a job; what it prints goes to the job's log."""
         path = log_path(self._service.out, job)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -204,6 +204,6 @@ def _outcome(child: Child) -> str:
     return ""
 
 
-def _running(out: Path, jobs: Iterable[Job]) -> tuple[JobState, ...]:
+def _running(out: Path, jobs: Iterable[StudyJob]) -> tuple[JobState, ...]:
     found = (read_state(out, job) for job in jobs)
     return tuple(state for state in found if state is not None)

@@ -13,7 +13,7 @@ from paraisite.datasets.catalogue import load_data_set
 from paraisite.errors import ParaisiteError
 from paraisite.study.cross import write_cross_errors
 from paraisite.study.folder import JobState, job_folder, plan_of, read_state, share_stage, write_state
-from paraisite.study.plan import Job, runs_of
+from paraisite.study.plan import StudyJob, runs_of
 from paraisite.training.network.data import outer_splits
 from paraisite.training.network.options import RunOptions, StageProgress
 from paraisite.training.network.recipe import Recipe
@@ -22,7 +22,7 @@ from paraisite.training.network.run import train
 REPORT_SECONDS = 2.0
 
 
-def run_job(out: Path, job: Job, plan: tuple[Job, ...], data_folder: Path | None = None) -> None:
+def run_study_job(out: Path, job: StudyJob, plan: tuple[StudyJob, ...], data_folder: Path | None = None) -> None:
     """Do a job; its state is noted in the study's folder while it goes on.
 
     Args:
@@ -70,7 +70,7 @@ class _Clock:
         write_state(self.out, replace(self.state, status=status, seconds=round(seconds, 2), error=error))
 
 
-def _train(out: Path, job: Job, recipe: Recipe, data_folder: Path | None, clock: _Clock) -> None:
+def _train(out: Path, job: StudyJob, recipe: Recipe, data_folder: Path | None, clock: _Clock) -> None:
     folder = job_folder(out, job)
     first = recipe.stages[0].name
     if job.shares:
@@ -80,7 +80,7 @@ def _train(out: Path, job: Job, recipe: Recipe, data_folder: Path | None, clock:
         write_cross_errors(model, recipe.runs, recipe.stages[-1].split, data_folder, folder)
 
 
-def _fit_candidate(out: Path, job: Job, plan: tuple[Job, ...], data_folder: Path | None) -> None:
+def _fit_candidate(out: Path, job: StudyJob, plan: tuple[StudyJob, ...], data_folder: Path | None) -> None:
     runs = runs_of(plan)
     data = load_data_set(job.data, data_folder)
     splits = outer_splits(data, runs, "composition" if job.protocol == "grouped" else "random")
@@ -107,7 +107,7 @@ class JobService:
 
         def answers(job_id: str) -> tuple[()]:
             try:
-                run_job(self.out, next(job for job in plan if job.id == job_id), plan, self.data_folder)
+                run_study_job(self.out, next(job for job in plan if job.id == job_id), plan, self.data_folder)
             except Exception:
                 traceback.print_exc()  # the log keeps it
                 raise

@@ -27,7 +27,7 @@ UNIT_DOUBT = 4.0
 """Factor by which the scale may miss that of a unit that is named: a model may be off itself."""
 SINGLE_DOUBTED = 50.0
 """Factor between a crystal's κ and its prediction, beyond that of the others, from which on it is named."""
-CONTRADICTION = 2.0
+CONTRADICTING_KAPPA = 2.0
 """Factor between the κ of equal crystals from which on none is used; published measurements differ by as much."""
 FEW = 3
 NAMED = 5
@@ -170,13 +170,13 @@ def _merge_equal(data: DataSet, rows: np.ndarray, store: GraphStore) -> tuple[Da
     for group in groups.values():
         values = data.kappa[group]
         names = _named([f"{data.crystals[row].material_id} ({data.kappa[row]:.3g})" for row in group])
-        if values.max() > CONTRADICTION * values.min():
+        if values.max() > CONTRADICTING_KAPPA * values.min():
             failures += [
                 _failure(
                     data.crystals[row],
                     "contradicting_kappa",
                     f"{data.crystals[row].source} ({data.crystals[row].material_id}): κ contradicts that of equal crystals "
-                    f"by more than a factor of {CONTRADICTION:g}: {names}; keep the one that is right.",
+                    f"by more than a factor of {CONTRADICTING_KAPPA:g}: {names}; keep the one that is right.",
                 )
                 for row in group
             ]

@@ -15,7 +15,7 @@ from paraisite.datasets.splits import published_splits
 from paraisite.datasets.tables import load_hh143, load_togo15
 from paraisite.metrics import error_metrics
 from paraisite.structures.crystal import Crystal
-from paraisite.study.report.data import FAMILIES
+from paraisite.study.report.data import FAMILIES_BY_DATA
 from paraisite.training.network.state import METRICS
 
 RUNS = tuple(range(1, 10))
@@ -70,7 +70,7 @@ def planned() -> list[dict[str, Any]]:
     """Jobs of every kind."""
     jobs = [
         job(protocol, family, "family", data)
-        for data, families in FAMILIES.items()
+        for data, families in FAMILIES_BY_DATA.items()
         for family in families
         for protocol in ("paper", "held_out", *(["grouped"] if data == "togo15" else []))
     ]
@@ -172,7 +172,7 @@ def _write_training(
     rows = []
     for run, part in predictions[predictions["part"] == "validation"].groupby("run"):
         errors = error_metrics(part["kappa"].to_numpy(), part["kappa_selected"].to_numpy())
-        rows += [{"run": run, "tested_on": name, "n": len(part), **errors} for name in FAMILIES]
+        rows += [{"run": run, "tested_on": name, "n": len(part), **errors} for name in FAMILIES_BY_DATA]
     if entry["kind"] == "family":
         pd.DataFrame(rows).to_csv(folder / "cross_errors.csv", index=False)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paraisite.study.report.data import FAMILIES
+from paraisite.study.report.data import FAMILIES_BY_DATA
 from paraisite.study.report.write import networks_table
 
 REPOSITORY = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ def test_the_networks_page_says_what_the_results_say() -> None:
     assert text.split(START)[1].split(END)[0].strip() == networks_table(RESULTS)
 
 
-@pytest.mark.parametrize("family", [name for families in FAMILIES.values() for name in families])
+@pytest.mark.parametrize("family", [name for families in FAMILIES_BY_DATA.values() for name in families])
 def test_every_family_was_trained_in_every_run(family: str) -> None:
     errors = pd.read_csv(RESULTS / "tables" / "errors.csv")
     for protocol in ("paper", "held_out"):

@@ -11,7 +11,7 @@ import pytest
 from paraisite.errors import RunError
 from paraisite.metrics import error_metrics
 from paraisite.study.report import tables
-from paraisite.study.report.data import FAMILIES, StudyResults, read_study, validated_crystals
+from paraisite.study.report.data import FAMILIES_BY_DATA, StudyResults, read_study, validated_crystals
 from paraisite.study.report.hypotheses import hypothesis_table, per_run_table
 
 EXACT = 1e-12
@@ -54,13 +54,13 @@ def test_compressed_errors_stand_apart(errors: pd.DataFrame) -> None:
 
 def test_summary_is_mean_and_population_deviation(errors: pd.DataFrame) -> None:
     values = tables.run_errors(errors, "RWTG15", "held_out").to_numpy()
-    found = tables.mean_and_deviation(tables.summary_table(errors), "RWTG15", "held_out")
+    found = tables.summary_of_runs(tables.summary_table(errors), "RWTG15", "held_out")
     assert found == pytest.approx((values.mean(), values.std()), rel=EXACT)
 
 
 def test_main_table_has_every_family_and_keeps_the_scales_apart(errors: pd.DataFrame) -> None:
     main = tables.main_table(tables.summary_table(errors)).set_index("family")
-    assert list(main.index) == [name for families in FAMILIES.values() for name in families]
+    assert list(main.index) == [name for families in FAMILIES_BY_DATA.values() for name in families]
     assert main.loc["FEAFTG15", "published_compressed"] == pytest.approx(0.288, abs=5e-4)
     assert main["published"].isna().to_dict() == {
         name: name in {"RWAFTG15", "FEAFTG15", "FEAFHH143", "FEAFMIX"} for name in main.index
@@ -98,7 +98,7 @@ def test_worst_crystals_name_none_of_aflow(study: StudyResults) -> None:
 
 def test_comparison_is_paired_over_the_runs_that_both_have(errors: pd.DataFrame) -> None:
     without = errors[~((errors["family"] == "FEAFTG15") & (errors["run"] == 3))]
-    row = tables.compare(without, [("FEAFTG15", "RWTG15")], "held_out", "mae_log10").iloc[0]
+    row = tables.compare_families(without, [("FEAFTG15", "RWTG15")], "held_out", "mae_log10").iloc[0]
     first, second = (tables.run_errors(without, name, "held_out", "mae_log10") for name in ("FEAFTG15", "RWTG15"))
     assert row["n_runs"] == 8
     assert row["mean_difference"] == pytest.approx((first - second).dropna().mean(), rel=EXACT)
@@ -106,15 +106,15 @@ def test_comparison_is_paired_over_the_runs_that_both_have(errors: pd.DataFrame)
 
 
 def test_holm_counts_the_pairs_of_a_group(errors: pd.DataFrame) -> None:
-    pairs = tables.family_pairs(FAMILIES["togo15"])
+    pairs = tables.family_pairs(FAMILIES_BY_DATA["togo15"])
     assert len(pairs) == 6
-    table = tables.compare(errors, pairs, "held_out", "mape")
+    table = tables.compare_families(errors, pairs, "held_out", "mape")
     least = table["t_p"].min()
     assert table["t_p_holm"].min() == pytest.approx(min(1.0, 6 * least), rel=EXACT)
 
 
 def test_learning_curve_ends_with_the_whole_training_part(study: StudyResults, errors: pd.DataFrame) -> None:
-    curves = tables.learning_curves(study, errors)
+    curves = tables.learning_curve_table(study, errors)
     assert set(curves["training_crystals"]) == {10, 20, 76}
     assert set(curves["family"]) == {"RWTG15", "FETG15", "FEAFTG15"}
     assert len(curves) == 3 * 3 * 9

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from paraisite.comparison.candidates.aflow_stage import structure_and_aflow_stage_features
-from paraisite.comparison.candidates.interface import CandidatePrediction, Inputs
+from paraisite.comparison.candidates.interface import CandidatePrediction, FeatureFunction
 from paraisite.datasets.levels import Source
 from paraisite.features.magpie import structure_and_magpie_features
 from paraisite.features.structure import structure_features
 from paraisite.structures.crystal import Crystal
 
-SEED = 0
+_SEED = 0
 N_RESTARTS = 4
 """Searches of the hyperparameters from a random start, after the one from the default."""
 LENGTH_SCALES = (1e-1, 1e3)
@@ -35,7 +35,7 @@ class GaussianProcess:
     Amplitude, length scale and noise maximise the marginal likelihood of the training part.
     """
 
-    def __init__(self, name: str, title: str, inputs: Inputs) -> None:
+    def __init__(self, name: str, title: str, inputs: FeatureFunction) -> None:
         """Keep what it is made of.
 
         Args:
@@ -103,6 +103,6 @@ def _make_model() -> Any:
 
     kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(4.0, LENGTH_SCALES, nu=2.5) + WhiteKernel(0.1, NOISE_LEVELS)
     process = GaussianProcessRegressor(
-        kernel, alpha=0.0, normalize_y=True, n_restarts_optimizer=N_RESTARTS, random_state=SEED
+        kernel, alpha=0.0, normalize_y=True, n_restarts_optimizer=N_RESTARTS, random_state=_SEED
     )
     return make_pipeline(StandardScaler(), process)

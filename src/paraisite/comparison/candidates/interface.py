@@ -15,7 +15,7 @@ import numpy as np
 from paraisite.datasets.levels import Source
 from paraisite.structures.crystal import Crystal
 
-Inputs = Callable[[Sequence[Crystal]], np.ndarray]
+FeatureFunction = Callable[[Sequence[Crystal]], np.ndarray]
 """Gives the inputs of a model for crystals, [n_crystals, n_inputs] float64, one row a crystal whatever the others are."""
 
 

@@ -13,7 +13,7 @@ from paraisite.datasets.levels import Source
 from paraisite.features.magpie import structure_and_magpie_features
 from paraisite.structures.crystal import Crystal
 
-SEED = 0
+_SEED = 0
 N_FOLDS = 5
 NEIGHBOURS = (1, 2, 3, 5, 8)
 N_TREES = 500
@@ -111,7 +111,7 @@ def _nearest_neighbours(n_crystals: int) -> Any:
 
     n_fitted = n_crystals - math.ceil(n_crystals / N_FOLDS)
     grid = {"kneighborsregressor__n_neighbors": [number for number in NEIGHBOURS if number <= n_fitted]}
-    folds = KFold(N_FOLDS, shuffle=True, random_state=SEED)
+    folds = KFold(N_FOLDS, shuffle=True, random_state=_SEED)
     model = make_pipeline(StandardScaler(), KNeighborsRegressor(weights="distance", n_jobs=1))
     return GridSearchCV(model, grid, scoring="neg_mean_absolute_error", cv=folds, n_jobs=1)
 
@@ -119,4 +119,4 @@ def _nearest_neighbours(n_crystals: int) -> Any:
 def _forest(kind: str) -> Any:
     import sklearn.ensemble  # noqa: PLC0415 - in an extra
 
-    return getattr(sklearn.ensemble, kind)(N_TREES, max_features=FEATURE_FRACTION, random_state=SEED, n_jobs=1)
+    return getattr(sklearn.ensemble, kind)(N_TREES, max_features=FEATURE_FRACTION, random_state=_SEED, n_jobs=1)

@@ -17,7 +17,7 @@ N_BACKGROUND = 50
 N_PERMUTATIONS = 5
 """Forward and backward each, which is exact for interactions of two descriptors; of those of more, the sampling error of a
 value was at most 0.02 in log10 κ on example crystals, against five times as many."""
-SEED = 0
+_SEED = 0
 _MASKS_AT_ONCE = 5
 """Times the background: as many crystals as keep the processes' covariances in a core's cache."""
 
@@ -44,7 +44,7 @@ class Attributor:
         except ImportError:
             return None
         known = model.data.descriptors
-        rows = np.random.default_rng(SEED).choice(len(known), min(N_BACKGROUND, len(known)), replace=False)
+        rows = np.random.default_rng(_SEED).choice(len(known), min(N_BACKGROUND, len(known)), replace=False)
         return cls(library, model, known[np.sort(rows)])
 
     def attribute(self, descriptors: np.ndarray) -> tuple[float, np.ndarray]:
@@ -59,7 +59,7 @@ class Attributor:
         with _own_random_state():
             # A function as masker, not shap's own: that one takes seconds to compile, and leaves out descriptors whose
             # values are equal up to rounding, so that a supercell could be given other permutations.
-            explainer = self.library.PermutationExplainer(self._log10_median, self._mask, seed=SEED)
+            explainer = self.library.PermutationExplainer(self._log10_median, self._mask, seed=_SEED)
             n_evaluations = N_PERMUTATIONS * (2 * len(descriptors) + 1)
             found = explainer(descriptors[None], max_evals=n_evaluations, batch_size=_MASKS_AT_ONCE, silent=True)
         return float(found.base_values[0]), np.asarray(found.values[0])

@@ -172,7 +172,7 @@ class MultiFidelityExplainer:
             interval_low=float(10 ** low[0]),
             interval_high=float(10 ** high[0]),
             members=tuple((10 ** said.members[:, 0]).tolist()),
-            neighbours=find_neighbours(self.model, descriptors),
+            neighbours=nearest_training_crystals(self.model, descriptors),
             background_kappa=background,
             attributions=attributions,
             note=self.note,
@@ -189,7 +189,7 @@ class MultiFidelityExplainer:
         return 10**background, tuple(sorted(attributions, key=lambda part: -abs(part.log10_kappa)))
 
 
-def find_neighbours(model: MultiFidelity, descriptors: np.ndarray) -> tuple[Neighbour, ...]:
+def nearest_training_crystals(model: MultiFidelity, descriptors: np.ndarray) -> tuple[Neighbour, ...]:
     """Find the training crystals whose correction is correlated most with a crystal's, before any κ is known.
 
     Args:

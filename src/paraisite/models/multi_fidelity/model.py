@@ -17,6 +17,7 @@ import numpy as np
 
 from paraisite.datasets.levels import Level, Source
 from paraisite.features.descriptors import DESCRIPTORS
+from paraisite.metrics import NORMAL_90
 from paraisite.models.multi_fidelity.likeness import blend, likeness, membership
 
 LOW = Source("low", Level.AGL, low=True)
@@ -32,8 +33,6 @@ BISECTIONS = 30
 """Of the interval that holds a cautious shift, so that it is exact to a billionth of the variance."""
 FEW_VALUES = 200
 """Values up to which Python's error function is fast enough."""
-NORMAL_90 = 1.6448536269514722
-"""Half-width in standard deviations of a normal's central 90 %."""
 
 
 @dataclass(frozen=True, slots=True)

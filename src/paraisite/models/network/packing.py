@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 RESIDUAL = ".residual"
-STEPS = 254
+_STEPS = 254
 """Parts of a rounding interval that an int8 tells apart."""
-EXACT = "target."
+_EXACT = "target."
 
 
 _INTERVALS = torch.tensor([2.0 ** (max(exponent, 1) - 25) for exponent in range(32)])
@@ -30,13 +30,15 @@ def pack(state: dict[str, Tensor], sixteen_bits: Collection[str] = ()) -> dict[s
     """
     packed: dict[str, Tensor] = {}
     for name, value in state.items():
-        if name.startswith(EXACT):
+        if name.startswith(_EXACT):
             packed[name] = value
             continue
         rounded = value.half()
         packed[name] = rounded
         if name not in sixteen_bits:
-            packed[name + RESIDUAL] = torch.round((value - rounded.float()) / _interval(rounded) * STEPS).to(torch.int8)
+            packed[name + RESIDUAL] = torch.round((value - rounded.float()) / _interval(rounded) * _STEPS).to(
+                torch.int8
+            )
     return packed
 
 
@@ -48,7 +50,7 @@ def unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
             continue
         state[name] = value.float()
         if name + RESIDUAL in packed:
-            state[name] += packed[name + RESIDUAL].float().mul_(_interval(value)).div_(STEPS)
+            state[name] += packed[name + RESIDUAL].float().mul_(_interval(value)).div_(_STEPS)
     return state
 
 

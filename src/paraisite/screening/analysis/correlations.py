@@ -24,7 +24,7 @@ from paraisite.screening.query import quoted
 
 FEWEST = 3
 """Crystals that a correlation needs at least."""
-TESTS = ("pearson", "spearman")
+CORRELATION_TESTS = ("pearson", "spearman")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,19 @@ def correlate(crystals: Crystals) -> tuple[pd.DataFrame, pd.DataFrame]:
         for pairs in groups
         for pair in pairs
     ]
-    names = [f"{test}{ending}" for test in TESTS for ending in ("", "_p")]
+    names = [f"{test}{ending}" for test in CORRELATION_TESTS for ending in ("", "_p")]
     table = pd.DataFrame(rows, columns=["step", "quantity", "other", "n", *names])
-    p_values = table[[f"{test}_p" for test in TESTS]].to_numpy(dtype=float)
+    p_values = table[[f"{test}_p" for test in CORRELATION_TESTS]].to_numpy(dtype=float)
     corrected = benjamini_hochberg(p_values.ravel()).reshape(p_values.shape)
-    table = table.assign(**{f"{test}_p_corrected": corrected[:, position] for position, test in enumerate(TESTS)})
-    table = table[[*table.columns[:4], *(f"{test}{ending}" for test in TESTS for ending in ("", "_p", "_p_corrected"))]]
+    table = table.assign(
+        **{f"{test}_p_corrected": corrected[:, position] for position, test in enumerate(CORRELATION_TESTS)}
+    )
+    table = table[
+        [
+            *table.columns[:4],
+            *(f"{test}{ending}" for test in CORRELATION_TESTS for ending in ("", "_p", "_p_corrected")),
+        ]
+    ]
     n_features = len(groups[0])
     return table.iloc[:n_features], table.iloc[n_features:].reset_index(drop=True)
 

@@ -24,7 +24,7 @@ FIRST = "first_scan"
 """View of the first scan with the joined table, which describes the crystals."""
 KEYS = (KEY, "source")
 """Columns that crystals may be matched by."""
-PREDICTED = "kappa IS NOT NULL"
+_PREDICTED = "kappa IS NOT NULL"
 _NUMERIC = {
     "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT",
     "DOUBLE",
@@ -177,7 +177,7 @@ def _add_step(connection: duckdb.DuckDBPyConnection, out: Path, number: int, lab
         folder=out,
         manifest=read_manifest(out),
         n_rows=_count(connection, view),
-        n_predicted=_count(connection, f"{view} WHERE {PREDICTED}"),
+        n_predicted=_count(connection, f"{view} WHERE {_PREDICTED}"),
         own_features=tuple(name for name in OWN_FEATURES if tells(connection, view, name)),
         has_domain=tells(connection, view, "domain"),
     )
@@ -198,7 +198,7 @@ def _key(connection: duckdb.DuckDBPyConnection, steps: Sequence[Step]) -> str:
     """The column that tells the crystals of every scan apart."""
     for key in KEYS:
         distinct = f"SELECT count(*) - count(DISTINCT {key}) FROM "  # noqa: S608 - our own names
-        if all(connection.execute(f"{distinct} {step.view} WHERE {PREDICTED}").fetchall() == [(0,)] for step in steps):
+        if all(connection.execute(f"{distinct} {step.view} WHERE {_PREDICTED}").fetchall() == [(0,)] for step in steps):
             return key
     raise DataError(f"Neither {' nor '.join(KEYS)} tells the crystals of every scan apart; scan each crystal once.")
 
@@ -215,7 +215,7 @@ def _join(steps: Sequence[Step], numeric: Sequence[str], key: str) -> str:
             values[LOG_SPREAD.name] = f"list_aggregate([{logarithms}], 'stddev_pop')"
         chosen += [f"{value} AS {quoted(step.column(name))}" for name, value in values.items()]
     joins = " ".join(f"JOIN {step.view} ON {step.view}.{key} = {FIRST}.{key}" for step in steps)
-    conditions = " AND ".join(f"{view}.{PREDICTED}" for view in (FIRST, *(step.view for step in steps)))
+    conditions = " AND ".join(f"{view}.{_PREDICTED}" for view in (FIRST, *(step.view for step in steps)))
     return f"SELECT {', '.join(chosen)} FROM {FIRST} {joins} WHERE {conditions}"  # noqa: S608 - quoted names
 
 

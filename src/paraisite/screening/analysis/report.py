@@ -17,7 +17,7 @@ from paraisite.screening.analysis.correlations import correlate, correlation_mat
 from paraisite.screening.analysis.crystals import Crystals, join_scans
 from paraisite.screening.analysis.low_kappa import low_kappa_candidates
 
-FLOAT_FORMAT = "%.6g"
+_FLOAT_FORMAT = "%.6g"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,11 @@ def analyze(
 def _write(content: sections.Content, made: dict[str, pd.DataFrame], folder: Path) -> None:
     """Write the tables and the pages, whose pictures are drawn already."""
     for name, table in made.items():
-        text = table.to_csv(index=name == "correlation_matrix", float_format=FLOAT_FORMAT)
+        text = table.to_csv(index=name == "correlation_matrix", float_format=_FLOAT_FORMAT)
         write_text_atomic(folder / "tables" / f"{name}.csv", text)
-    markdown = "\n\n".join(block for section in sections.SECTIONS for block in section(content) if block) + "\n"
+    markdown = (
+        "\n\n".join(block for section in sections.ANALYSIS_SECTIONS for block in section(content) if block) + "\n"
+    )
     write_text_atomic(folder / "report.md", markdown)
     write_text_atomic(folder / "index.html", html_page(markdown, folder, interactive=True))
 

@@ -13,7 +13,7 @@ import pandas as pd
 from paraisite.reporting.tables import NOTHING, markdown_table, plain_text, records
 from paraisite.screening.analysis.crystals import KAPPA, LOG_KAPPA, LOG_SPREAD, VARIANCE, Crystals
 
-SHOWN_CORRELATION = 0.10
+_SHOWN_CORRELATION = 0.10
 """The paper's threshold for its tables."""
 NAMED_FEATURES = 3
 INTRODUCTION = """\
@@ -30,7 +30,7 @@ Pearson's r and Spearman's ρ with two-sided p-values; corrected for {n_tests} t
 where |r| or |ρ| is at least 0.10; all are in [correlations.csv](tables/correlations.csv). κ has a long
 tail, and r follows its few largest values: the logarithm stands beside it. Crystals of a
 database are related, and among thousands of them nearly every r passes a test: its size tells more than its p."""
-CANDIDATES = """\
+_CANDIDATES = """\
 The lowest κ of {step}, one row per structure. The structure type is the anonymous formula, the Pearson symbol and the
 space group; the lattice is the conventional one. A low prediction far from the training data, or with a wide interval, is a
 guess."""
@@ -90,7 +90,7 @@ def correlations(content: Content) -> list[str]:
     ]
     for step in content.crystals.steps:
         rows = table[table["step"] == step.label]
-        strong = rows[rows[["pearson", "spearman"]].abs().max(axis=1) >= SHOWN_CORRELATION]
+        strong = rows[rows[["pearson", "spearman"]].abs().max(axis=1) >= _SHOWN_CORRELATION]
         order = strong["pearson"].abs().sort_values(ascending=False).index
         strong = strong.loc[order].sort_values("quantity", key=lambda names: names.map(_POSITION), kind="stable")
         blocks += [
@@ -109,7 +109,7 @@ def _count_tests(content: Content) -> int:
 def _strongest(rows: pd.DataFrame, crystals: Crystals) -> Iterator[str]:
     """A sentence a quantity: the features of the largest r."""
     for quantity in crystals.quantities:
-        part = rows[(rows["quantity"] == quantity.title) & (rows["pearson"].abs() >= SHOWN_CORRELATION)]
+        part = rows[(rows["quantity"] == quantity.title) & (rows["pearson"].abs() >= _SHOWN_CORRELATION)]
         largest = part.loc[part["pearson"].abs().sort_values(ascending=False).index[:NAMED_FEATURES]]
         named = [f"{plain_text(row['other'])} ({_signed(row['pearson'])})" for row in records(largest)]
         yield f"- {quantity.title} ({quantity.in_words}): {', '.join(named) or 'no feature'}"
@@ -211,7 +211,7 @@ def candidates(content: Content) -> list[str]:
     }  # fmt: skip
     return [
         "## Low-κ candidates",
-        CANDIDATES.format(step=plain_text(content.crystals.steps[-1].label)),
+        _CANDIDATES.format(step=plain_text(content.crystals.steps[-1].label)),
         markdown_table(rows, _present(titles, rows)),
     ]
 
@@ -262,4 +262,4 @@ def _figure(name: str, caption: str) -> str:
     return f"![{caption}](figures/{name}.png)\n\n*{caption}* [Data](figures/{name}.csv)"
 
 
-SECTIONS = (introduction, candidates, correlations, between, variance, distribution, domain, agreement)
+ANALYSIS_SECTIONS = (introduction, candidates, correlations, between, variance, distribution, domain, agreement)

@@ -11,7 +11,7 @@ from scipy import stats
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.errors import ParaisiteError
 from paraisite.models.files import find_model, read_card
-from paraisite.screening.analysis.crystals import KAPPA, PREDICTED, VARIANCE, Crystals, Step, members_of
+from paraisite.screening.analysis.crystals import _PREDICTED, KAPPA, VARIANCE, Crystals, Step, members_of
 
 QUANTILES = {"percentile_5": 0.05, "quartile_1": 0.25, "median": 0.5, "quartile_3": 0.75, "percentile_95": 0.95}
 KNOWN_DATA = ("togo15", "hh143", "mix", "aflow_agl")
@@ -29,7 +29,7 @@ def scan_table(crystals: Crystals) -> pd.DataFrame:
     for step in crystals.steps:
         variance = "median(kappa_std ** 2)" if crystals.has_members else "NULL"
         chosen = f"median(kappa), {variance}, count(duplicate_of)"
-        kappa, median_variance, duplicates = crystals.select(chosen, f"{step.view} WHERE {PREDICTED}")[0]
+        kappa, median_variance, duplicates = crystals.select(chosen, f"{step.view} WHERE {_PREDICTED}")[0]
         data, of_data = fitted_data(step)
         spread = {"median_variance": median_variance, "variance_of_data": of_data} if crystals.has_members else {}
         rows.append({
@@ -82,7 +82,7 @@ def domain_table(crystals: Crystals) -> pd.DataFrame:
         if step.has_domain:
             spread = ", median(kappa_std / kappa_mean)" if crystals.has_members else ""
             chosen = f"domain, count(*), median(kappa){spread}"
-            source = f"{step.view} WHERE {PREDICTED} AND domain IS NOT NULL GROUP BY domain ORDER BY count(*) DESC"
+            source = f"{step.view} WHERE {_PREDICTED} AND domain IS NOT NULL GROUP BY domain ORDER BY count(*) DESC"
             for domain, n, kappa, *of_members in crystals.select(chosen, source):
                 rows.append({
                     "step": step.label, "domain": domain, "crystals": n, "share": n / step.n_predicted,

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from paraisite.study.report import hypotheses, tables
-from paraisite.study.report.data import FAMILIES, StudyResults, read_json
+from paraisite.study.report.data import FAMILIES_BY_DATA, StudyResults, read_report_json
 from paraisite.study.report.figures import comparisons, curves, data_sets, errors, parity
 
-NETWORK = "FEAFTG15"
+TWO_STAGE_NETWORK = "FEAFTG15"
 """The two-stage network, which the candidates and the variants are compared with."""
-ABLATIONS = (f"{NETWORK}-frozen-body", f"{NETWORK}-new-head")
-UNSEEN = f"{NETWORK}-unseen"
+ABLATIONS = (f"{TWO_STAGE_NETWORK}-frozen-body", f"{TWO_STAGE_NETWORK}-new-head")
+UNSEEN = f"{TWO_STAGE_NETWORK}-unseen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def candidate_titles(study: StudyResults) -> dict[str, str]:
     titles = {}
     for job in study.done("candidate"):
         path = job.folder / "candidate.json"
-        card = read_json(path) if path.is_file() else {}
+        card = read_report_json(path) if path.is_file() else {}
         titles[job.family] = str(card.get("title") or job.title)
     return titles
 
@@ -66,8 +66,12 @@ def make_tables(study: StudyResults, candidates: Sequence[str]) -> dict[str, pd.
     """
     errors = tables.error_table(study)
     summary = tables.summary_table(errors)
-    groups = [tables.family_pairs(families) for families in FAMILIES.values()]
-    groups += [[(name, NETWORK) for name in ABLATIONS], [(UNSEEN, NETWORK)], [(NETWORK, name) for name in candidates]]
+    groups = [tables.family_pairs(families) for families in FAMILIES_BY_DATA.values()]
+    groups += [
+        [(name, TWO_STAGE_NETWORK) for name in ABLATIONS],
+        [(UNSEEN, TWO_STAGE_NETWORK)],
+        [(TWO_STAGE_NETWORK, name) for name in candidates],
+    ]
     per_run = hypotheses.per_run_table(errors)
     return {
         "errors": errors,
@@ -78,7 +82,7 @@ def make_tables(study: StudyResults, candidates: Sequence[str]) -> dict[str, pd.
         "published_by_run": per_run,
         "hypotheses": hypotheses.hypothesis_table(per_run),
         "worst_crystals": tables.worst_crystals(study),
-        "learning_curves": tables.learning_curves(study, errors),
+        "learning_curves": tables.learning_curve_table(study, errors),
         "runtime": tables.runtime_table(study),
         "missing": tables.missing_table(study),
         "data": tables.data_table(study),
@@ -95,8 +99,8 @@ def _draw_figures(
         "error_by_epoch": curves.draw_epoch_curves(study, folder),
         "error_by_epoch_of_each_run": curves.draw_run_curves(study, folder),
         "learning_curves": curves.draw_learning_curves(made["learning_curves"], folder),
-        "ablation": errors.draw_variants(table, (NETWORK, *ABLATIONS), folder, "ablation"),
-        "leak": errors.draw_variants(table, (NETWORK, UNSEEN), folder, "leak"),
+        "ablation": errors.draw_variants(table, (TWO_STAGE_NETWORK, *ABLATIONS), folder, "ablation"),
+        "leak": errors.draw_variants(table, (TWO_STAGE_NETWORK, UNSEEN), folder, "leak"),
         "published_against_ours": comparisons.draw_published_against_ours(made["published_by_run"], folder),
         "candidates": errors.draw_candidates(table, list(titles), titles, folder),
         "runtime": comparisons.draw_runtime(made["runtime"], folder),

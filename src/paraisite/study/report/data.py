@@ -14,7 +14,7 @@ import pandas as pd
 from paraisite.errors import RunError
 from paraisite.training.network.results import read_metrics
 
-PROTOCOLS = ("held_out", "grouped", "paper")
+REPORT_PROTOCOLS = ("held_out", "grouped", "paper")
 PROTOCOL_TITLES = {
     "held_out": "held out",
     "grouped": "new compositions",
@@ -22,11 +22,11 @@ PROTOCOL_TITLES = {
     "last_epoch": "last epoch",
     "paper_compressed": "compressed κ (not an error of κ)",
 }
-DATA_SETS = ("togo15", "hh143", "mix", "aflow_agl")
+REPORT_DATA_SETS = ("togo15", "hh143", "mix", "aflow_agl")
 DATA_TITLES = {"togo15": "Togo15", "hh143": "HH143", "mix": "MIX", "aflow_agl": "AFLOW AGL"}
 PUBLIC_DATA_SETS = ("togo15", "hh143", "mix")
 """Data sets whose single values may be shown; AFLOW's may not."""
-FAMILIES = {
+FAMILIES_BY_DATA = {
     "togo15": ("RWTG15", "FETG15", "RWAFTG15", "FEAFTG15"),
     "hh143": ("RWHH143", "FEHH143", "FEAFHH143"),
     "mix": ("RWMIX", "FEMIX", "FEAFMIX"),
@@ -36,7 +36,7 @@ FAMILIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class StudyJob:
+class JobResults:
     """A job of the study and what became of it.
 
     Attributes:
@@ -88,14 +88,14 @@ class StudyResults:
     version: str
     quick: bool
     runs: tuple[int, ...]
-    jobs: tuple[StudyJob, ...]
+    jobs: tuple[JobResults, ...]
     data: dict[str, pd.DataFrame] = field(default_factory=dict)
 
-    def done(self, *kinds: str) -> list[StudyJob]:
+    def done(self, *kinds: str) -> list[JobResults]:
         """Jobs that are done, of some kinds or of all."""
         return [job for job in self.jobs if job.status == "done" and (not kinds or job.kind in kinds)]
 
-    def find(self, family: str, protocol: str) -> StudyJob | None:
+    def find(self, family: str, protocol: str) -> JobResults | None:
         """The done job of a family under a protocol."""
         return next((job for job in self.done() if (job.family, job.protocol) == (family, protocol)), None)
 
@@ -111,7 +111,7 @@ def read_study(folder: str | Path) -> StudyResults:
         raise RunError(
             f"{folder} is not the folder of a study: it has no study.json; make one with `paraisite reproduce`."
         )
-    content = read_json(folder / "study.json")
+    content = read_report_json(folder / "study.json")
     try:
         jobs = tuple(_read_job(folder, entry) for entry in content["jobs"])
         study = StudyResults(folder, str(content["version"]), bool(content["quick"]), tuple(content["runs"]), jobs)
@@ -119,23 +119,23 @@ def read_study(folder: str | Path) -> StudyResults:
         raise RunError(
             f"{folder / 'study.json'} is damaged: {error!r}; start the study again in a new folder."
         ) from error
-    for name in DATA_SETS:
+    for name in REPORT_DATA_SETS:
         path = folder / "data" / f"{name}.csv"
         if path.is_file():
             study.data[name] = pd.read_csv(path, keep_default_na=False)
     return study
 
 
-def _read_job(folder: Path, entry: dict[str, Any]) -> StudyJob:
+def _read_job(folder: Path, entry: dict[str, Any]) -> JobResults:
     path = folder / "jobs" / (entry["id"].replace("/", "__") + ".json")
-    state = read_json(path) if path.is_file() else {}
+    state = read_report_json(path) if path.is_file() else {}
     run = folder / "runs" / entry["protocol"] / entry["family"]
     results = run if entry["kind"] == "candidate" else run / entry["stage"]
     status = state.get("status", "missing")
     error = str(state.get("error") or "")
     if status == "done" and not (results / "predictions.csv").is_file():
         status, error = "missing", f"done, but {(results / 'predictions.csv').relative_to(folder)} is not there"
-    return StudyJob(
+    return JobResults(
         name=entry["id"],
         protocol=entry["protocol"],
         family=entry["family"],
@@ -153,7 +153,7 @@ def _read_job(folder: Path, entry: dict[str, Any]) -> StudyJob:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_report_json(path: Path) -> dict[str, Any]:
     """Read a JSON file.
 
     Raises:
@@ -166,7 +166,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_predictions(job: StudyJob) -> pd.DataFrame:
+def read_job_predictions(job: JobResults) -> pd.DataFrame:
     """Predictions of a job: columns `run`, `material_id`, `formula`, `part`, `kappa` and `kappa_selected`."""
     return pd.read_csv(job.results / "predictions.csv", keep_default_na=False, na_values=["nan", ""])
 
@@ -175,7 +175,7 @@ def validated_crystals(predictions: pd.DataFrame) -> pd.DataFrame:
     """Predictions of the validation parts, a row a crystal: κ by the runs that did not train on it.
 
     Args:
-        predictions: As `read_predictions` gives them.
+        predictions: As `read_job_predictions` gives them.
 
     Returns:
         Columns `material_id`, `formula`, `kappa`, `predicted`, `lowest`, `highest` (mean and limits of those runs),
@@ -194,13 +194,13 @@ def validated_crystals(predictions: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def read_curves(jobs: Iterable[StudyJob]) -> pd.DataFrame:
+def read_curves(jobs: Iterable[JobResults]) -> pd.DataFrame:
     """Errors by epoch and run of some jobs, with columns `family` and `data` added; empty without a job."""
     frames = [read_metrics(job.results).assign(family=job.family, data=job.data) for job in jobs]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def collect(jobs: Iterable[StudyJob], read: Callable[[StudyJob], pd.DataFrame]) -> pd.DataFrame:
+def collect(jobs: Iterable[JobResults], read: Callable[[JobResults], pd.DataFrame]) -> pd.DataFrame:
     """Join what is read of some jobs, with columns `protocol`, `family` and `kind` first; empty without a job."""
     frames = []
     for job in jobs:

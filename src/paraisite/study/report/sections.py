@@ -11,16 +11,16 @@ import pandas as pd
 from paraisite.reporting.tables import markdown_table, mean_text, records
 from paraisite.study.published import COMPRESSED
 from paraisite.study.report import statements, texts
-from paraisite.study.report.content import ABLATIONS, NETWORK, UNSEEN, ReportContent
-from paraisite.study.report.data import DATA_TITLES, FAMILIES, PROTOCOL_TITLES, PROTOCOLS
-from paraisite.study.report.tables import METRICS, family_pairs, mean_and_deviation
+from paraisite.study.report.content import ABLATIONS, TWO_STAGE_NETWORK, UNSEEN, ReportContent
+from paraisite.study.report.data import DATA_TITLES, FAMILIES_BY_DATA, PROTOCOL_TITLES, REPORT_PROTOCOLS
+from paraisite.study.report.tables import TABLE_METRICS, family_pairs, summary_of_runs
 
 PUBLISHED_RUNS = 9
-STEPS = FAMILIES["togo15"]
+_STEPS = FAMILIES_BY_DATA["togo15"]
 TRANSFER_PAIRS = (("FETG15", "RWTG15"), ("FEAFTG15", "RWTG15"), ("FEAFTG15", "FETG15"), ("FEAFTG15", "RWAFTG15"))
 
 
-def introduction(content: ReportContent) -> list[str]:
+def introduction_section(content: ReportContent) -> list[str]:
     """What was done, and the protocols."""
     study = content.study
     blocks = [texts.TITLE]
@@ -36,7 +36,7 @@ def introduction(content: ReportContent) -> list[str]:
             "[listed at the end](#what-is-missing)."
         )
     runs = f"Each training is repeated over {len(study.runs)} splits (runs {_numbers(study.runs)})."
-    return [*blocks, texts.QUESTION, runs, "## Protocols", texts.PROTOCOLS]
+    return [*blocks, texts.QUESTION, runs, "## Protocols", texts.PROTOCOLS_TEXT]
 
 
 def data(content: ReportContent) -> list[str]:
@@ -65,13 +65,13 @@ def headline(content: ReportContent) -> list[str]:
         texts.MAIN,
         error_markdown(content.tables["main"]),
         "Order on Togo15:",
-        _list(statements.ranking_sentence(summary, STEPS, protocol) for protocol in PROTOCOLS),
-        statements.optimism_sentence(summary, STEPS),
+        _list(statements.ranking_sentence(summary, _STEPS, protocol) for protocol in REPORT_PROTOCOLS),
+        statements.optimism_sentence(summary, _STEPS),
         _figure(content, "error_distribution", "MAPE over the runs (the paper's Fig. 5)."),
         "### What transfer adds",
-        texts.TESTS,
+        texts.TESTS_TEXT,
         _list(statements.comparison_sentences(tests, TRANSFER_PAIRS, {})),
-        _tests_markdown(tests, [pair for families in FAMILIES.values() for pair in family_pairs(families)]),
+        _tests_markdown(tests, [pair for families in FAMILIES_BY_DATA.values() for pair in family_pairs(families)]),
     ]
 
 
@@ -81,7 +81,7 @@ def error_markdown(main: pd.DataFrame) -> str:
     Args:
         main: As `paraisite.study.report.tables.main_table` makes it.
     """
-    protocols = (*PROTOCOLS[:2], "last_epoch", "paper")
+    protocols = (*REPORT_PROTOCOLS[:2], "last_epoch", "paper")
     rows = []
     for row in records(main):
         cells = {name: mean_text(row[name], row[f"{name}_standard_deviation"]) for name in protocols}
@@ -101,12 +101,12 @@ def error_markdown(main: pd.DataFrame) -> str:
 def all_metrics(content: ReportContent) -> list[str]:
     """Every metric of every family."""
     summary = content.tables["summary"]
-    blocks = ["## All metrics", texts.METRICS]
-    titles = {"family": "family", **METRICS}
-    for protocol in (*PROTOCOLS, "last_epoch"):
+    blocks = ["## All metrics", texts.METRICS_TEXT]
+    titles = {"family": "family", **TABLE_METRICS}
+    for protocol in (*REPORT_PROTOCOLS, "last_epoch"):
         rows = []
-        for family in (name for families in FAMILIES.values() for name in families):
-            values = {metric: mean_and_deviation(summary, family, protocol, metric) for metric in METRICS}
+        for family in (name for families in FAMILIES_BY_DATA.values() for name in families):
+            values = {metric: summary_of_runs(summary, family, protocol, metric) for metric in TABLE_METRICS}
             if np.isfinite(values["mape"][0]):
                 rows.append({"family": family, **{metric: mean_text(*value) for metric, value in values.items()}})
         if rows:
@@ -120,7 +120,7 @@ def cross(content: ReportContent) -> list[str]:
     if table.empty:
         return []
     blocks = ["## Trained on one, tested on another", texts.CROSS]
-    for protocol in PROTOCOLS:
+    for protocol in REPORT_PROTOCOLS:
         part = table[table["protocol"] == protocol]
         if len(part):
             titles = {"family": "family", "trained_on": "trained on", **DATA_TITLES}
@@ -144,7 +144,7 @@ def training_curves(content: ReportContent) -> list[str]:
     """Errors by epoch."""
     return [
         "## Errors by epoch",
-        texts.EPOCHS,
+        texts.EPOCHS_TEXT,
         _figure(content, "error_by_epoch", "Mean over the runs (the paper's Fig. 6), band: middle half of the runs."),
         _figure(
             content, "error_by_epoch_of_each_run", "Each run on Togo15; dot: the epoch that the paper protocol selects."
@@ -195,13 +195,15 @@ def leak(content: ReportContent) -> list[str]:
             f"{shared} of {len(togo15)} Togo15 crystals have a composition that AFLOW AGL has too, with a value of its own. "
             f"{UNSEEN} starts from an AFLOW stage that saw none of these."
         )
-    return _with_tests(content, blocks, [(UNSEEN, NETWORK)], "leak", "Step 3, and with an AFLOW stage without Togo15.")
+    return _with_tests(
+        content, blocks, [(UNSEEN, TWO_STAGE_NETWORK)], "leak", "Step 3, and with an AFLOW stage without Togo15."
+    )
 
 
 def ablation(content: ReportContent) -> list[str]:
     """What the body and the head carry."""
     blocks = ["## What carries the transfer", texts.ABLATION]
-    pairs = [(name, NETWORK) for name in ABLATIONS]
+    pairs = [(name, TWO_STAGE_NETWORK) for name in ABLATIONS]
     return _with_tests(content, blocks, pairs, "ablation", "Step 3 and its ablations; grey: one run.")
 
 
@@ -215,7 +217,7 @@ def _with_tests(
     return [*blocks, _list(sentences), _figure(content, figure, caption)]
 
 
-def learning_curves(content: ReportContent) -> list[str]:
+def learning_curves_section(content: ReportContent) -> list[str]:
     """Errors by the number of training crystals."""
     table = content.tables["learning_curves"]
     if table.empty:
@@ -224,8 +226,8 @@ def learning_curves(content: ReportContent) -> list[str]:
     for size, part in table.groupby("training_crystals"):
         errors = {str(family): values for family, values in part.groupby("family")["mape"]}
         cells = {name: mean_text(values.mean(), values.std(ddof=0)) for name, values in errors.items()}
-        rows.append({"size": str(size), **{family: cells.get(family, "–") for family in STEPS}})
-    titles = {"size": "training crystals", **{family: family for family in STEPS if family in set(table["family"])}}
+        rows.append({"size": str(size), **{family: cells.get(family, "–") for family in _STEPS}})
+    titles = {"size": "training crystals", **{family: family for family in _STEPS if family in set(table["family"])}}
     return [
         "## Learning curves",
         texts.LEARNING_CURVES,
@@ -237,40 +239,44 @@ def learning_curves(content: ReportContent) -> list[str]:
 def predictions(content: ReportContent) -> list[str]:
     """Parity plots and the worst crystals."""
     worst = content.tables["worst_crystals"]
-    blocks = ["## Predicted against computed", statements.worst_sentence(worst, NETWORK)]
+    blocks = ["## Predicted against computed", statements.worst_sentence(worst, TWO_STAGE_NETWORK)]
     caption = (
         "Validation crystals alone, by the runs that did not train on them; what is below the axis is drawn at its end."
     )
     blocks += [_figure(content, name, caption) for name in content.figures if name.startswith("parity_")]
-    rows = worst[(worst["family"] == NETWORK) & (worst["protocol"] == "held_out")] if len(worst) else worst
+    rows = worst[(worst["family"] == TWO_STAGE_NETWORK) & (worst["protocol"] == "held_out")] if len(worst) else worst
     if len(rows):
         titles = {
             "formula": "formula", "material_id": "id", "kappa": "κ (W/(m K))", "predicted": "predicted",
             "lowest": "lowest", "highest": "highest", "mean_abs_log10_error": "mean error of log10 κ", "n_runs": "runs",
         }  # fmt: skip
-        blocks += [f"### Worst crystals of {NETWORK}, held out", markdown_table(rows, titles)]
+        blocks += [f"### Worst crystals of {TWO_STAGE_NETWORK}, held out", markdown_table(rows, titles)]
     return blocks
 
 
-def candidates(content: ReportContent) -> list[str]:
+def candidates_section(content: ReportContent) -> list[str]:
     """What one would try instead of the network."""
     if not content.titles:
         return []
     summary = content.tables["summary"]
     order = sorted(content.titles, key=lambda name: not name.startswith("gaussian_process"))
     columns = {(protocol, metric) for protocol in ("held_out", "grouped") for metric in ("mape", "mae_log10")}
-    keys = sorted(columns, key=lambda key: (PROTOCOLS.index(key[0]), list(METRICS).index(key[1])))
+    keys = sorted(columns, key=lambda key: (REPORT_PROTOCOLS.index(key[0]), list(TABLE_METRICS).index(key[1])))
     rows = []
-    for name in (*STEPS, *content.titles):
-        cells = {f"{p}_{m}": mean_text(*mean_and_deviation(summary, name, p, m)) for p, m in keys}
+    for name in (*_STEPS, *content.titles):
+        cells = {f"{p}_{m}": mean_text(*summary_of_runs(summary, name, p, m)) for p, m in keys}
         rows.append({"name": content.titles.get(name, name), **cells})
-    titles = {"name": "predictor", **{f"{p}_{m}": f"{METRICS[m]}, {PROTOCOL_TITLES[p]}" for p, m in keys}}
-    names = {NETWORK: "the network", **{name: f"“{title}”" for name, title in content.titles.items()}}
+    titles = {"name": "predictor", **{f"{p}_{m}": f"{TABLE_METRICS[m]}, {PROTOCOL_TITLES[p]}" for p, m in keys}}
+    names = {TWO_STAGE_NETWORK: "the network", **{name: f"“{title}”" for name, title in content.titles.items()}}
     return [
         "## What one would try instead",
-        texts.CANDIDATES,
+        texts.CANDIDATES_TEXT,
         markdown_table(pd.DataFrame(rows), titles),
-        _list(statements.comparison_sentences(content.tables["tests"], [(NETWORK, name) for name in order], names)),
+        _list(
+            statements.comparison_sentences(
+                content.tables["tests"], [(TWO_STAGE_NETWORK, name) for name in order], names
+            )
+        ),
         _figure(content, "candidates", "Lowest mean error of log10 κ first; the network's families in their colours."),
     ]
 
@@ -308,9 +314,9 @@ def missing(content: ReportContent) -> list[str]:
     return ["## What is missing", text or markdown_table(table, titles)]
 
 
-SECTIONS = (
-    introduction, headline, data, all_metrics, cross, training_curves, transfer_and_traps, leak, ablation, learning_curves,
-    predictions, candidates, runtime, missing,
+REPORT_SECTIONS = (
+    introduction_section, headline, data, all_metrics, cross, training_curves, transfer_and_traps, leak, ablation,
+    learning_curves_section, predictions, candidates_section, runtime, missing,
 )  # fmt: skip
 """In the order of the report."""
 
@@ -331,7 +337,7 @@ def _tests_markdown(tests: pd.DataFrame, pairs: list[tuple[str, str]]) -> str:
         return ""
     rows = rows.assign(
         protocol=rows["protocol"].map(PROTOCOL_TITLES),
-        metric=rows["metric"].map(METRICS),
+        metric=rows["metric"].map(TABLE_METRICS),
         pair=rows["first"] + " − " + rows["second"],
         difference=[
             statements.signed(mean) + f" ± {deviation:.2f}"

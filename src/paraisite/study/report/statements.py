@@ -10,9 +10,9 @@ import pandas as pd
 
 from paraisite.comparison.statistics import SIGNIFICANT
 from paraisite.reporting.tables import records
-from paraisite.study.report.data import PROTOCOL_TITLES, PROTOCOLS
+from paraisite.study.report.data import PROTOCOL_TITLES, REPORT_PROTOCOLS
 from paraisite.study.report.hypotheses import trap_p_value
-from paraisite.study.report.tables import METRICS, mean_and_deviation
+from paraisite.study.report.tables import TABLE_METRICS, summary_of_runs
 
 
 def outcome(row: dict[str, Any]) -> str:
@@ -22,7 +22,7 @@ def outcome(row: dict[str, Any]) -> str:
     is said. `not tested`: too few runs.
 
     Args:
-        row: Row of a table of `paraisite.study.report.tables.compare`.
+        row: Row of a table of `paraisite.study.report.tables.compare_families`.
     """
     if not np.isfinite(row["t_p_holm"]):
         return "not tested"
@@ -32,10 +32,10 @@ def outcome(row: dict[str, Any]) -> str:
     return f"{direction} by Wilcoxon alone" if row["wilcoxon_p_holm"] < SIGNIFICANT else "not told apart"
 
 
-def numbers_of(row: dict[str, Any]) -> str:
+def numbers_text(row: dict[str, Any]) -> str:
     """The numbers of a paired test and its outcome: means, difference, runs and p-values."""
     text = (
-        f"{METRICS[row['metric']]} {number(row['first_mean'])} against {number(row['second_mean'])} "
+        f"{TABLE_METRICS[row['metric']]} {number(row['first_mean'])} against {number(row['second_mean'])} "
         f"({signed(row['mean_difference'])} ± {number(row['standard_deviation'])}, lower in {row['lower_runs']} of "
         f"{row['n_runs']} runs"
     )
@@ -48,11 +48,11 @@ def comparison_sentence(rows: Sequence[dict[str, Any]], first: str, second: str)
     """One sentence on the paired tests of two predictors under one protocol.
 
     Args:
-        rows: Rows of a table of `paraisite.study.report.tables.compare`, one a metric.
+        rows: Rows of a table of `paraisite.study.report.tables.compare_families`, one a metric.
         first: Name of the first predictor in the sentence.
         second: Name of the second.
     """
-    outcomes = {METRICS[row["metric"]]: outcome(row) for row in rows}
+    outcomes = {TABLE_METRICS[row["metric"]]: outcome(row) for row in rows}
     lower = [name for name, found in outcomes.items() if found == "lower"]
     higher = [name for name, found in outcomes.items() if found == "higher"]
     if set(outcomes.values()) == {"not tested"}:
@@ -64,7 +64,7 @@ def comparison_sentence(rows: Sequence[dict[str, Any]], first: str, second: str)
         verdict = f"{first} **{verb}** {second}" + (f" in {names[0]} alone" if len(names) < len(rows) else "")
     else:
         verdict = f"{first} **does not beat** {second}"
-    return f"{PROTOCOL_TITLES[rows[0]['protocol']]}: {verdict}. {'; '.join(map(numbers_of, rows))}."
+    return f"{PROTOCOL_TITLES[rows[0]['protocol']]}: {verdict}. {'; '.join(map(numbers_text, rows))}."
 
 
 def comparison_sentences(tests: pd.DataFrame, pairs: Sequence[tuple[str, str]], titles: dict[str, str]) -> list[str]:
@@ -78,7 +78,7 @@ def comparison_sentences(tests: pd.DataFrame, pairs: Sequence[tuple[str, str]], 
     rows = records(tests)
     sentences = []
     for first, second in pairs:
-        for protocol in PROTOCOLS:
+        for protocol in REPORT_PROTOCOLS:
             part = [row for row in rows if (row["first"], row["second"], row["protocol"]) == (first, second, protocol)]
             if part:
                 sentences.append(comparison_sentence(part, titles.get(first, first), titles.get(second, second)))
@@ -87,7 +87,7 @@ def comparison_sentences(tests: pd.DataFrame, pairs: Sequence[tuple[str, str]], 
 
 def ranking_sentence(summary: pd.DataFrame, families: Sequence[str], protocol: str) -> str:
     """Order of the families by mean MAPE under a protocol; empty where none was run."""
-    means = {family: mean_and_deviation(summary, family, protocol) for family in families}
+    means = {family: summary_of_runs(summary, family, protocol) for family in families}
     known = sorted((family for family in means if np.isfinite(means[family][0])), key=lambda family: means[family][0])
     if not known:
         return ""
@@ -99,7 +99,7 @@ def optimism_sentence(summary: pd.DataFrame, families: Sequence[str]) -> str:
     """How much lower the paper protocol's errors are than the held-out ones; empty where one of them is missing."""
     parts = []
     for family in families:
-        held_out, paper = (mean_and_deviation(summary, family, name)[0] for name in ("held_out", "paper"))
+        held_out, paper = (summary_of_runs(summary, family, name)[0] for name in ("held_out", "paper"))
         if np.isfinite(held_out) and np.isfinite(paper):
             parts.append(f"{family} {signed((paper - held_out) / held_out * 100, 0)} %")
     return f"Paper protocol against held out, mean MAPE: {', '.join(parts)}." if parts else ""
@@ -170,7 +170,7 @@ def aflow_sentence(main: pd.DataFrame) -> str:
 
 def worst_sentence(worst: pd.DataFrame, family: str) -> str:
     """The crystals that a family misses most, by the first protocol that has them; empty where there is none."""
-    for protocol in PROTOCOLS:
+    for protocol in REPORT_PROTOCOLS:
         rows = [row for row in records(worst) if (row["family"], row["protocol"]) == (family, protocol)][:5]
         if rows:
             factors = [f"{row['formula']} (factor {number(10 ** row['mean_abs_log10_error'], 1)})" for row in rows]

@@ -12,19 +12,19 @@ from paraisite.comparison.statistics import holm, paired_test
 from paraisite.metrics import error_metrics
 from paraisite.study.published import COMPRESSED, published_errors, published_runs
 from paraisite.study.report.data import (
-    DATA_SETS,
-    FAMILIES,
-    PROTOCOLS,
+    FAMILIES_BY_DATA,
     PUBLIC_DATA_SETS,
-    StudyJob,
+    REPORT_DATA_SETS,
+    REPORT_PROTOCOLS,
+    JobResults,
     StudyResults,
     collect,
-    read_json,
-    read_predictions,
+    read_job_predictions,
+    read_report_json,
     validated_crystals,
 )
 
-METRICS = {
+TABLE_METRICS = {
     "mape": "MAPE",
     "median_ape": "median APE",
     "mae_w_per_mk": "MAE (W/(m K))",
@@ -38,7 +38,7 @@ METRICS = {
 """Errors of κ, as `error_metrics` names them, with their titles."""
 TESTED_METRICS = ("mape", "mae_log10")
 WORST_CRYSTALS = 10
-ERROR_COLUMNS = ["protocol", "family", "kind", "tested_on", "run", "n_training", "n_validation", *METRICS]
+ERROR_COLUMNS = ["protocol", "family", "kind", "tested_on", "run", "n_training", "n_validation", *TABLE_METRICS]
 
 
 def error_table(study: StudyResults) -> pd.DataFrame:
@@ -56,9 +56,9 @@ def error_table(study: StudyResults) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True).reindex(columns=ERROR_COLUMNS)
 
 
-def _run_errors(job: StudyJob, column: str) -> pd.DataFrame:
+def _run_errors(job: JobResults, column: str) -> pd.DataFrame:
     rows = []
-    for run, part in read_predictions(job).groupby("run"):
+    for run, part in read_job_predictions(job).groupby("run"):
         validation = part[part["part"] == "validation"]
         errors = error_metrics(validation["kappa"].to_numpy(), validation[column].to_numpy())
         counts = {"n_training": int(part["part"].isin(["train", "selection"]).sum()), "n_validation": len(validation)}
@@ -66,8 +66,8 @@ def _run_errors(job: StudyJob, column: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _compressed_errors(job: StudyJob) -> pd.DataFrame:
-    entries = read_json(job.results / "errors.json")["by_run"]
+def _compressed_errors(job: JobResults) -> pd.DataFrame:
+    entries = read_report_json(job.results / "errors.json")["by_run"]
     rows = [{"run": entry["run"], "mape": entry["paper_compressed"]["mape"]} for entry in entries]
     return pd.DataFrame(rows).assign(tested_on=job.data)
 
@@ -75,7 +75,7 @@ def _compressed_errors(job: StudyJob) -> pd.DataFrame:
 def summary_table(errors: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the runs: a row a protocol, family, data set and metric."""
     keys = ["protocol", "family", "kind", "tested_on"]
-    long = errors.melt(id_vars=[*keys, "run"], value_vars=list(METRICS), var_name="metric").dropna(subset="value")
+    long = errors.melt(id_vars=[*keys, "run"], value_vars=list(TABLE_METRICS), var_name="metric").dropna(subset="value")
     grouped = long.groupby([*keys, "metric"], sort=False)["value"]
     summary = pd.DataFrame({
         "mean": grouped.mean(), "standard_deviation": grouped.std(ddof=0), "n_runs": grouped.size(),
@@ -91,11 +91,11 @@ def main_table(summary: pd.DataFrame) -> pd.DataFrame:
         mean and `<protocol>_standard_deviation`; `published` (true κ) and `published_compressed`. NaN where there is none.
     """
     rows = []
-    for tested_on, families in FAMILIES.items():
+    for tested_on, families in FAMILIES_BY_DATA.items():
         for family in families:
             row: dict[str, object] = {"family": family, "tested_on": tested_on}
-            for protocol in (*PROTOCOLS, "last_epoch", "paper_compressed"):
-                row[protocol], row[f"{protocol}_standard_deviation"] = mean_and_deviation(summary, family, protocol)
+            for protocol in (*REPORT_PROTOCOLS, "last_epoch", "paper_compressed"):
+                row[protocol], row[f"{protocol}_standard_deviation"] = summary_of_runs(summary, family, protocol)
             published = published_runs(family).mean()
             row["published"] = np.nan if family in COMPRESSED else published
             row["published_compressed"] = published if family in COMPRESSED else np.nan
@@ -103,7 +103,7 @@ def main_table(summary: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mean_and_deviation(summary: pd.DataFrame, family: str, protocol: str, metric: str = "mape") -> tuple[float, float]:
+def summary_of_runs(summary: pd.DataFrame, family: str, protocol: str, metric: str = "mape") -> tuple[float, float]:
     """Mean and standard deviation over the runs of one error; NaN where there is none."""
     chosen = (summary["family"] == family) & (summary["protocol"] == protocol) & (summary["metric"] == metric)
     rows = summary[chosen]
@@ -116,7 +116,9 @@ def run_errors(errors: pd.DataFrame, family: str, protocol: str, metric: str = "
     return rows.set_index("run")[metric].dropna()
 
 
-def compare(errors: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str, metric: str) -> pd.DataFrame:
+def compare_families(
+    errors: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str, metric: str
+) -> pd.DataFrame:
     """Paired tests of pairs of families over the runs that both have, with Holm's correction over the pairs.
 
     Returns:
@@ -145,11 +147,11 @@ def compare(errors: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: st
 
 
 def compare_everywhere(errors: pd.DataFrame, groups: Sequence[Sequence[tuple[str, str]]]) -> pd.DataFrame:
-    """`compare` for every protocol and tested metric; Holm's correction is over the pairs of each group by itself."""
+    """`compare_families` for every protocol and tested metric; Holm's correction is over each group's pairs by itself."""
     frames = [
-        compare(errors, pairs, protocol, metric)
+        compare_families(errors, pairs, protocol, metric)
         for pairs in groups
-        for protocol in PROTOCOLS
+        for protocol in REPORT_PROTOCOLS
         for metric in TESTED_METRICS
     ]
     frames = [frame for frame in frames if len(frame)]
@@ -195,11 +197,11 @@ def worst_crystals(study: StudyResults) -> pd.DataFrame:
     jobs = [job for job in study.done("family") if job.data in PUBLIC_DATA_SETS]
     return collect(
         jobs,
-        lambda job: validated_crystals(read_predictions(job)).nlargest(WORST_CRYSTALS, "mean_abs_log10_error"),
+        lambda job: validated_crystals(read_job_predictions(job)).nlargest(WORST_CRYSTALS, "mean_abs_log10_error"),
     )
 
 
-def learning_curves(study: StudyResults, errors: pd.DataFrame) -> pd.DataFrame:
+def learning_curve_table(study: StudyResults, errors: pd.DataFrame) -> pd.DataFrame:
     """Held-out errors by the number of training crystals, a row a family, size and run; the whole training part last.
 
     Returns:
@@ -214,7 +216,7 @@ def learning_curves(study: StudyResults, errors: pd.DataFrame) -> pd.DataFrame:
     )
     whole = held_out[held_out["family"].isin(set(small["family"]))]
     whole = whole.assign(training_crystals=whole["n_training"])
-    joined = pd.concat([small, whole])[["family", "training_crystals", "run", *METRICS]]
+    joined = pd.concat([small, whole])[["family", "training_crystals", "run", *TABLE_METRICS]]
     return joined.sort_values(["family", "training_crystals", "run"], ignore_index=True)
 
 
@@ -231,7 +233,7 @@ def runtime_table(study: StudyResults) -> pd.DataFrame:
                 "epochs": job.epochs,
             }
             path = job.folder / "candidate.json"
-            card = read_json(path) if job.kind == "candidate" and path.is_file() else {}
+            card = read_report_json(path) if job.kind == "candidate" and path.is_file() else {}
             for name in ("seconds_fit", "seconds_predict"):
                 # One number, or one a run.
                 row[name] = float(np.sum(card[name])) if name in card else np.nan
@@ -253,7 +255,7 @@ def missing_table(study: StudyResults) -> pd.DataFrame:
 def data_table(study: StudyResults) -> pd.DataFrame:
     """The data sets in figures that name no crystal's value."""
     rows = []
-    for name in DATA_SETS:
+    for name in REPORT_DATA_SETS:
         if name in study.data:
             table = study.data[name]
             logarithm = np.log10(table["kappa"].astype(float))

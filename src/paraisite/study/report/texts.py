@@ -10,7 +10,7 @@ d'Aquin (doi [10.1039/d5cp04401d](https://doi.org/10.1039/d5cp04401d)) trains it
 formation-energy weights by way of a few thousand AFLOW AGL values (step 3, FEAFTG15); RWAFTG15 leaves the formation
 energies out. Here all of it is trained again, with the transfer done strictly. Figures are mean ± standard deviation
 over the runs; MAPE is a fraction: 0.5 is 50 %."""
-PROTOCOLS = """\
+PROTOCOLS_TEXT = """\
 - **Held out**, the headline: a fifth of the training part chooses the epoch, and the training part the scale of the
   target; the validation part is looked at once. The outer splits are the published ones, so that the zinc-blende and
   the wurtzite form of one compound may stand on both sides.
@@ -24,17 +24,17 @@ DATA = """\
 Togo15 and HH143 are first-principles values; AFLOW AGL comes from a quasi-harmonic Debye-Grüneisen model and is shown
 in counts alone. MIX is Togo15 and HH143 together."""
 MAIN = "MAPE in true κ, and the published figures. Ours by the paper protocol are the ones that compare with them."
-TESTS = """\
+TESTS_TEXT = """\
 Paired over the runs: the corrected resampled t-test (Nadeau and Bengio 2003), which decides at 0.05, and Wilcoxon's
 signed-rank test beside it; p-values after Holm's correction over the pairs of one data set. The training parts of the
 runs overlap: the first allows for that and is slow to find a difference, the second does not and is quick to."""
-METRICS = """\
+METRICS_TEXT = """\
 MAPE, median absolute percentage error (APE) and symmetric relative error (SRE, mean of 2 |p − κ| / (p + κ), as
 [Matbench Discovery](https://github.com/janosh/matbench-discovery) has it) are fractions."""
 CROSS = """\
 MAPE on the validation part of the same run of the tested set; in brackets the published mean, with * where it is an
 error of a compressed κ."""
-EPOCHS = """\
+EPOCHS_TEXT = """\
 Validation error of the paper protocol's runs. The lowest point of a noisy curve, chosen by the validation part
 itself, is what the published figures are."""
 TRAPS = """\
@@ -51,6 +51,6 @@ and a head from random weights."""
 LEARNING_CURVES = """\
 Held-out MAPE by the number of training crystals; the fifth of them that selects the epoch is counted. Smaller
 training parts are subsets of larger ones, and the validation parts stay the same."""
-CANDIDATES = """\
+CANDIDATES_TEXT = """\
 Simpler predictors on the same splits. They are fitted to the whole training part; the network holds a fifth of it out
 to select its epoch. The network is FEAFTG15."""

@@ -12,9 +12,9 @@ from paraisite.outputs import output_folder
 from paraisite.reporting.page import html_page
 from paraisite.study.report.content import make_content
 from paraisite.study.report.data import StudyResults, read_study
-from paraisite.study.report.sections import SECTIONS, error_markdown
+from paraisite.study.report.sections import REPORT_SECTIONS, error_markdown
 
-FLOAT_FORMAT = "%.6g"
+_FLOAT_FORMAT = "%.6g"
 
 
 def write_report(out: str | Path, folder: str | Path | None = None, *, force: bool = False) -> Path:
@@ -42,7 +42,7 @@ def write_report(out: str | Path, folder: str | Path | None = None, *, force: bo
         for name, table in content.tables.items():
             _write_table(table, new / "tables", name)
         _write_recipes(study, new / "recipes")
-        blocks = [block for section in SECTIONS for block in section(content) if block]
+        blocks = [block for section in REPORT_SECTIONS for block in section(content) if block]
         markdown = "\n\n".join(blocks) + "\n"
         write_text_atomic(new / "report.md", markdown)
         write_text_atomic(new / "index.html", html_page(markdown, new))
@@ -59,7 +59,7 @@ def networks_table(results: str | Path) -> str:
 
 
 def _write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
-    write_text_atomic(folder / f"{name}.csv", table.to_csv(index=False, float_format=FLOAT_FORMAT))
+    write_text_atomic(folder / f"{name}.csv", table.to_csv(index=False, float_format=_FLOAT_FORMAT))
     records = json.loads(table.to_json(orient="records", double_precision=6))
     write_text_atomic(folder / f"{name}.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paraisite.metrics import NORMAL_90
 from paraisite.models.multi_fidelity.likeness import blend
-from paraisite.models.multi_fidelity.model import NORMAL_90, FirstPrinciples, Member, cautious_shift
+from paraisite.models.multi_fidelity.model import FirstPrinciples, Member, cautious_shift
 from paraisite.uncertainty.conformal import LEVEL
 
 CAUTIONS = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)

@@ -17,7 +17,7 @@ from paraisite.graphs.cache import cached_graphs
 from paraisite.graphs.settings import GraphSettings
 from paraisite.graphs.store import GraphStore
 from paraisite.structures.crystal import ReadFailure
-from paraisite.training.network.recipe import Recipe, Split, StageRecipe
+from paraisite.training.network.recipe import Recipe, SplitRule, StageRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def make_splits(recipe: Recipe, stage: StageRecipe, data: DataSet) -> Splits:
     return splits
 
 
-def outer_splits(data: DataSet, runs: Sequence[int], split: Split, train_fraction: float = 0.8) -> Splits:
+def outer_splits(data: DataSet, runs: Sequence[int], split: SplitRule, train_fraction: float = 0.8) -> Splits:
     """Make the splits by which runs are compared: the published ones, or those that part no composition."""
     if split == "composition":
         return composition_splits(_compositions(data), data.part_sizes, runs, train_fraction)

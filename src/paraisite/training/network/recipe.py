@@ -14,13 +14,13 @@ from msgspec import Meta
 
 from paraisite.errors import RecipeError
 
-Selection = Literal["validation", "inner", "last"]
-Split = Literal["random", "composition"]
+EpochSelection = Literal["validation", "inner", "last"]
+SplitRule = Literal["random", "composition"]
 Trained = Literal["all", "head", "new_head"]
 Loss = Literal["mape", "compressed_mape"]
 Text = Annotated[str, Meta(min_length=1)]
 FolderName = Annotated[str, Meta(pattern=r"^[^./][^/]*$")]
-Count = Annotated[int, Meta(ge=1)]
+PositiveCount = Annotated[int, Meta(ge=1)]
 NaturalNumber = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -56,18 +56,18 @@ class StageRecipe:
 
     name: FolderName
     data: Text
-    epochs: Count = 300
-    batch_size: Count = 8
+    epochs: PositiveCount = 300
+    batch_size: PositiveCount = 8
     learning_rate: Share = 1e-3
     learning_rate_floor: Annotated[float, Meta(ge=0)] = 1e-5
-    cosine_epochs: Count = 1000
+    cosine_epochs: PositiveCount = 1000
     adam_epsilon: Share = 1e-8
     train_fraction: Share = 0.8
-    selection: Selection = "validation"
+    selection: EpochSelection = "validation"
     inner_fraction: Share = 0.2
-    validate_every: Count = 1
+    validate_every: PositiveCount = 1
     kappa_column: str = ""
-    split: Split = "random"
+    split: SplitRule = "random"
     train_size: NaturalNumber = 0
     without: str = ""
     trained: Trained = "all"
@@ -101,9 +101,9 @@ class Recipe:
     name: Text
     stages: Annotated[tuple[StageRecipe, ...], Meta(min_length=1)]
     initial: Text = "random"
-    runs: Annotated[tuple[Count, ...], Meta(min_length=1)] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+    runs: Annotated[tuple[PositiveCount, ...], Meta(min_length=1)] = (1, 2, 3, 4, 5, 6, 7, 8, 9)
     seed: NaturalNumber = 42
-    threads: Count = 1
+    threads: PositiveCount = 1
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

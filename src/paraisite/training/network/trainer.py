@@ -20,7 +20,7 @@ from paraisite.models.network.kind import NetworkModel
 from paraisite.structures.convert import to_ase
 from paraisite.training.checks import check_training_data
 from paraisite.training.network.options import RunOptions
-from paraisite.training.network.recipe import Recipe, Selection, StageRecipe
+from paraisite.training.network.recipe import EpochSelection, Recipe, StageRecipe
 from paraisite.training.network.run import train
 
 STAGE_NAME = "finetune"
@@ -36,7 +36,7 @@ def finetune_recipe(
     *,
     model: str | Path = START_MODEL,
     epochs: int = 300,
-    selection: Selection = "inner",
+    selection: EpochSelection = "inner",
     kappa_column: str = "",
     seed: int = 42,
 ) -> Recipe:
@@ -103,7 +103,7 @@ class NetworkTrainer(Trainer):
             path,
             model=model,
             epochs=options.epochs,
-            selection=cast("Selection", options.selection),
+            selection=cast("EpochSelection", options.selection),
             kappa_column="" if rewritten else options.kappa_column,
             seed=options.seed,
         )

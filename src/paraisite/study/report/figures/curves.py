@@ -10,8 +10,8 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from paraisite.reporting.canvas import ERROR_TICKS, WIDTH_INCHES, drawn
 from paraisite.reporting.plots import STEP_LABELS, draw_epochs, family_colour, plain_numbers, summarise_epochs
-from paraisite.study.report.data import DATA_TITLES, FAMILIES, StudyResults, read_curves
-from paraisite.study.report.tables import METRICS
+from paraisite.study.report.data import DATA_TITLES, FAMILIES_BY_DATA, StudyResults, read_curves
+from paraisite.study.report.tables import TABLE_METRICS
 
 COLUMNS_OF_RUNS = 3
 HIGHEST_MAPE = 1.6
@@ -28,7 +28,7 @@ def draw_epoch_curves(study: StudyResults, folder: Path) -> bool:
         return False
     parts = {
         (data, family): summarise_epochs(curves[curves["family"] == family]).assign(data=data, family=family)
-        for data, families in FAMILIES.items()
+        for data, families in FAMILIES_BY_DATA.items()
         for family in families
         if (curves["family"] == family).any()
     }
@@ -56,7 +56,7 @@ def draw_run_curves(study: StudyResults, folder: Path) -> bool:
     Returns:
         Whether there was anything to draw.
     """
-    families = FAMILIES["togo15"]
+    families = FAMILIES_BY_DATA["togo15"]
     curves = read_curves(job for job in study.done("family") if job.protocol == "paper" and job.family in families)
     if curves.empty:
         return False
@@ -88,7 +88,7 @@ def draw_learning_curves(curves: pd.DataFrame, folder: Path) -> bool:
     """Draw the held-out errors by the number of training crystals: each run, and the mean of the runs.
 
     Args:
-        curves: As `paraisite.study.report.tables.learning_curves` makes them.
+        curves: As `paraisite.study.report.tables.learning_curve_table` makes them.
         folder: Where to write.
 
     Returns:
@@ -108,7 +108,9 @@ def draw_learning_curves(curves: pd.DataFrame, folder: Path) -> bool:
                     part["training_crystals"] * 10**shift, part[metric], "o", ms=2.5, color=colour, alpha=0.4, mew=0
                 )
                 axes.plot(means.index * 10**shift, means, "D-", ms=4.5, lw=1.4, color=colour, label=family)
-            axes.set(xscale="log", yscale="log", xlabel="training crystals", ylabel=f"{METRICS[metric]}, held out")
+            axes.set(
+                xscale="log", yscale="log", xlabel="training crystals", ylabel=f"{TABLE_METRICS[metric]}, held out"
+            )
             axes.xaxis.set_major_locator(FixedLocator(sizes))
             axes.yaxis.set_major_locator(LogLocator(subs=ERROR_TICKS))
             axes.xaxis.set_minor_locator(NullLocator())

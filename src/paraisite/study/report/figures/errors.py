@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from paraisite.reporting.canvas import WIDTH_INCHES, RunErrors, draw_runs, drawn, run_offsets
 from paraisite.reporting.plots import OTHER_COLOUR, family_colour
 from paraisite.study.published import COMPRESSED, published_runs
-from paraisite.study.report.data import DATA_TITLES, FAMILIES, PROTOCOL_TITLES, PROTOCOLS
-from paraisite.study.report.tables import METRICS, run_errors
+from paraisite.study.report.data import DATA_TITLES, FAMILIES_BY_DATA, PROTOCOL_TITLES, REPORT_PROTOCOLS
+from paraisite.study.report.tables import TABLE_METRICS, run_errors
 
 ROW_INCHES = 0.28
 CANDIDATE_METRICS = ("mape", "mae_log10")
@@ -31,12 +31,12 @@ def draw_error_distribution(errors: pd.DataFrame, folder: Path) -> bool:
     Returns:
         Whether there was anything to draw.
     """
-    names = [name for families in FAMILIES.values() for name in families]
-    shown = errors[errors["family"].isin(names) & errors["protocol"].isin(PROTOCOLS)]
+    names = [name for families in FAMILIES_BY_DATA.values() for name in families]
+    shown = errors[errors["family"].isin(names) & errors["protocol"].isin(REPORT_PROTOCOLS)]
     if shown.empty:
         return False
-    protocols = [name for name in PROTOCOLS if (shown["protocol"] == name).any()]
-    sets = {data: families for data, families in FAMILIES.items() if (shown["tested_on"] == data).any()}
+    protocols = [name for name in REPORT_PROTOCOLS if (shown["protocol"] == name).any()]
+    sets = {data: families for data, families in FAMILIES_BY_DATA.items() if (shown["tested_on"] == data).any()}
     heights = [len(families) for families in sets.values()]
     size = (WIDTH_INCHES, 0.7 + sum(heights) * ROW_INCHES + 0.35 * len(sets))
     data = shown[["protocol", "family", "tested_on", "run", "mape"]]
@@ -99,8 +99,8 @@ def draw_variants(errors: pd.DataFrame, variants: Sequence[str], folder: Path, n
     Returns:
         Whether there was a variant to draw.
     """
-    shown = errors[errors["family"].isin(variants) & errors["protocol"].isin(PROTOCOLS)]
-    protocols = [name for name in PROTOCOLS if shown[shown["protocol"] == name]["family"].nunique() > 1]
+    shown = errors[errors["family"].isin(variants) & errors["protocol"].isin(REPORT_PROTOCOLS)]
+    protocols = [name for name in REPORT_PROTOCOLS if shown[shown["protocol"] == name]["family"].nunique() > 1]
     if not protocols:
         return False
     data = shown[["protocol", "family", "run", *CANDIDATE_METRICS]]
@@ -114,7 +114,7 @@ def draw_variants(errors: pd.DataFrame, variants: Sequence[str], folder: Path, n
                 for values, offset in zip(joined.to_numpy(), run_offsets(len(joined)), strict=True):
                     axes.plot(values, np.arange(len(present)) + offset, color="#bbbbbb", lw=0.6, zorder=1)
                 draw_runs(axes, _rows(errors, present, protocol, metric))
-                axes.set_xlabel(f"{METRICS[metric]}, {PROTOCOL_TITLES[protocol]}", fontsize=8)
+                axes.set_xlabel(f"{TABLE_METRICS[metric]}, {PROTOCOL_TITLES[protocol]}", fontsize=8)
                 axes.tick_params(labelleft=column == 0)
     return True
 
@@ -131,7 +131,7 @@ def draw_candidates(errors: pd.DataFrame, candidates: Sequence[str], titles: dic
     Returns:
         Whether there was a candidate to draw.
     """
-    names = [*FAMILIES["togo15"], *candidates]
+    names = [*FAMILIES_BY_DATA["togo15"], *candidates]
     shown = errors[errors["family"].isin(names) & (errors["tested_on"] == "togo15")]
     protocols = [
         name for name in ("held_out", "grouped") if ((shown["protocol"] == name) & (shown["kind"] == "candidate")).any()
@@ -147,14 +147,14 @@ def draw_candidates(errors: pd.DataFrame, candidates: Sequence[str], titles: dic
             for column, (axes, metric) in enumerate(zip(row, CANDIDATE_METRICS, strict=True)):
                 rows = [
                     RunErrors(titles.get(item, item), run_errors(errors, item, protocol, metric).to_numpy(),
-                              family_colour(item) if item in FAMILIES["togo15"] else OTHER_COLOUR)
+                              family_colour(item) if item in FAMILIES_BY_DATA["togo15"] else OTHER_COLOUR)
                     for item in order
                 ]  # fmt: skip
                 draw_runs(axes, rows)
                 for label, item in zip(axes.get_yticklabels(), order, strict=True):
-                    label.set_color(family_colour(item) if item in FAMILIES["togo15"] else "black")
+                    label.set_color(family_colour(item) if item in FAMILIES_BY_DATA["togo15"] else "black")
                 axes.tick_params(labelleft=column == 0, axis="y", labelsize=7)
-                axes.set_xlabel(f"{METRICS[metric]}, {PROTOCOL_TITLES[protocol]}", fontsize=8)
+                axes.set_xlabel(f"{TABLE_METRICS[metric]}, {PROTOCOL_TITLES[protocol]}", fontsize=8)
     return True
 
 

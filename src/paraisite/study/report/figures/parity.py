@@ -11,15 +11,15 @@ from paraisite.reporting.canvas import WIDTH_INCHES, drawn
 from paraisite.reporting.plots import draw_parity, family_colour
 from paraisite.study.report.data import (
     DATA_TITLES,
-    FAMILIES,
+    FAMILIES_BY_DATA,
     PROTOCOL_TITLES,
     PUBLIC_DATA_SETS,
     StudyResults,
-    read_predictions,
+    read_job_predictions,
     validated_crystals,
 )
 
-COLUMNS = 2
+_COLUMNS = 2
 LOWEST_W_PER_MK = 0.1
 """Points below this are drawn at it: a run that fails predicts κ at or below zero."""
 
@@ -35,9 +35,9 @@ def draw_parity_figures(study: StudyResults, folder: Path) -> list[str]:
     names = []
     for data in PUBLIC_DATA_SETS:
         for protocol in ("held_out", "grouped"):
-            jobs = [job for family in FAMILIES[data] if (job := study.find(family, protocol)) is not None]
+            jobs = [job for family in FAMILIES_BY_DATA[data] if (job := study.find(family, protocol)) is not None]
             if jobs:
-                tables = {job.family: validated_crystals(read_predictions(job)) for job in jobs}
+                tables = {job.family: validated_crystals(read_job_predictions(job)) for job in jobs}
                 names.append(f"parity_{data}_{protocol}")
                 _draw(tables, f"{DATA_TITLES[data]}, {PROTOCOL_TITLES[protocol]}", folder, names[-1])
     return names
@@ -47,9 +47,9 @@ def _draw(tables: dict[str, pd.DataFrame], title: str, folder: Path, name: str) 
     joined = pd.concat([table.assign(family=family) for family, table in tables.items()], ignore_index=True)
     values = joined[["kappa", "predicted"]].clip(lower=LOWEST_W_PER_MK).to_numpy(dtype=float)
     limits = (float(10 ** np.floor(np.log10(values.min()))), float(10 ** np.ceil(np.log10(values.max()))))
-    rows = -(-len(tables) // COLUMNS)
+    rows = -(-len(tables) // _COLUMNS)
     with drawn(folder, name, joined, (WIDTH_INCHES, 0.5 + 3.4 * rows)) as figure:
-        panels = figure.subplots(rows, min(COLUMNS, len(tables)), squeeze=False).ravel()
+        panels = figure.subplots(rows, min(_COLUMNS, len(tables)), squeeze=False).ravel()
         for axes in panels[len(tables) :]:
             axes.axis("off")
         for axes, (family, table) in zip(panels, tables.items(), strict=False):

@@ -1,0 +1,18 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+MembersOption = Annotated[
+    bool, typer.Option("--members", help="Give each member's κ, their mean and standard deviation too.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."),
+]
