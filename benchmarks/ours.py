@@ -76,4 +76,4 @@ def predict(paths: Sequence[str], model: str, processes: int | None = None) -> p
 
 def count_good(table: pd.DataFrame) -> int:
     """Rows that carry a prediction."""
-    return int(table["kappa_mean"].notna().sum())
+    return int(table["kappa"].notna().sum())

@@ -63,7 +63,7 @@ def measured_rate(options: Result, kind: str, source: str, model: str, start_sec
     for _ in range(1 if options["quick"] else REPEATS):
         say(f"scan: {source}")
         runs.append(run_command(scan_command(source, out, "--model", model)))
-    rows = scanned(out, ["material_id", "status", "graph_hash", "kappa_mean"])
+    rows = scanned(out, ["material_id", "status", "graph_hash", "kappa"])
     seconds, n = middle([run["seconds"] for run in runs]), len(rows)
     size = sum(path.stat().st_size for path in Path(out, "parts").iterdir())
     return {
@@ -73,7 +73,7 @@ def measured_rate(options: Result, kind: str, source: str, model: str, start_sec
         "crystals_per_second": n / seconds,
         "crystals_per_second_after_start": n / (seconds - start_seconds),
         "cpu_ms_per_crystal": 1000 * middle([run["cpu_seconds"] for run in runs]) / n,
-        "predicted": int(rows["kappa_mean"].notna().sum()),
+        "predicted": int(rows["kappa"].notna().sum()),
         "different_crystals": int(rows["graph_hash"].nunique()),
         "bytes_per_row": size / n,
         "out": out,
@@ -206,7 +206,7 @@ def differences(rates: list[Result]) -> dict[str, float]:
     """Largest relative difference of a mean κ between the first form of the database and each other one."""
     import numpy as np
 
-    tables = {rate["kind"]: scanned(rate["out"], ["kappa_mean"])["kappa_mean"].to_numpy() for rate in rates}
+    tables = {rate["kind"]: scanned(rate["out"], ["kappa"])["kappa"].to_numpy() for rate in rates}
     reference = tables.pop("Parquet")
     return {kind: float(np.abs(kappa / reference - 1).max()) for kind, kappa in tables.items()}
 

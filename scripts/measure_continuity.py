@@ -124,7 +124,7 @@ def strained_rows(predictor: Predictor, model: str, name: str, crystals: list[Cr
 def log10_kappa(predictor: Predictor, crystals: list[Crystal]) -> np.ndarray:
     """log10 of the median over the members, NaN where there is none, [n]."""
     parts = [
-        predictor.predict(crystals[start : start + CHUNK])["kappa_median"].to_numpy(float)
+        predictor.predict(crystals[start : start + CHUNK])["kappa"].to_numpy(float)
         for start in range(0, len(crystals), CHUNK)
     ]
     return np.log10(np.concatenate(parts)) if parts else np.zeros(0)

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import paraisite
+from paraisite.structures import to_pymatgen
 
 PACKAGE = Path(paraisite.__file__).parent
 LAYERS = [
-    {"version", "errors", "elements", "atomic", "threads", "metrics", "outputs", "processes"},
+    {"version", "errors", "elements", "atomic", "threads", "metrics", "outputs", "processes", "html_tables"},
     {"structures"},
     {"graphs", "datasets"},
     {"features", "applicability"},
@@ -25,10 +26,15 @@ LAYERS = [
     {"reporting", "screening"},
     {"comparison", "study", "demo"},
     {"cli"},
+    {"__main__"},
 ]
 """Import direction between folders, low to high; a module imports from its own layer or a lower one."""
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+HEAVY = {
+    "torch", "ase", "pymatgen", "scipy", "matplotlib", "pandas", "pyarrow", "duckdb", "ray", "spglib", "requests", "jinja2",
+}  # fmt: skip
+"""What a start of the command line and a prediction of one file by the default model have no use for."""
 LARGEST_SHARE = 0.15
 """Share of the package's lines that one folder may hold, its subfolders included."""
 
@@ -93,10 +99,26 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_import_and_help_do_not_load_pytorch() -> None:
-    for code in ("import paraisite", "import paraisite.cli.main", "import paraisite.structures"):
-        check = f"import sys; {code}; assert 'torch' not in sys.modules and 'pymatgen' not in sys.modules"
-        subprocess.run([sys.executable, "-c", check], check=True)
+@pytest.mark.parametrize("words", [["--help"], ["predict", "--help"], ["--version"], ["predict", "{file}"]])
+def test_a_start_loads_no_heavy_module(words: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "one.cif"
+    to_pymatgen(paraisite.load_data_set("togo15").crystals[0]).to(filename=str(file))
+    check = (
+        "import sys\nfrom paraisite.cli.main import main\n"
+        f"assert main({[word.format(file=file) for word in words]!r}) == 0\n"
+        f"print(*({HEAVY!r} & sys.modules.keys()), file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
+    assert not set(result.stderr.splitlines()[-1].split()) & HEAVY
+    if words[0] == "predict" and "--help" not in words:
+        assert "1 structures: 1 ok" in result.stderr
+
+
+def test_importing_loads_no_heavy_module() -> None:
+    for code in ("import paraisite", "import paraisite.structures", "from paraisite import predict, Predictor"):
+        subprocess.run(
+            [sys.executable, "-c", f"import sys; {code}; assert not {HEAVY!r} & sys.modules.keys()"], check=True
+        )
 
 
 def test_shipped_models_are_small_and_hold_no_pickle() -> None:

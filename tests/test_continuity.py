@@ -48,7 +48,7 @@ def predictor() -> Predictor:
 
 
 def log10_kappa(predictor: Predictor, crystals: list[Crystal]) -> np.ndarray:
-    return np.log10(predictor.predict(crystals)["kappa_median"].to_numpy(float))
+    return np.log10(predictor.predict(crystals)["kappa"].to_numpy(float))
 
 
 @pytest.mark.parametrize(

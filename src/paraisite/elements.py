@@ -6,13 +6,29 @@ without Po, At, Rn, Fr and Ra, then Ac, Th, Pa, U, Np, Pu.
 
 from __future__ import annotations
 
-import numpy as np
-from ase.data import chemical_symbols
+import csv
+from functools import lru_cache
+from importlib.resources import files
 
-ELEMENTS: tuple[str, ...] = (*chemical_symbols[1:84], *chemical_symbols[89:95])
+import numpy as np
+
+_PERIODIC_TABLE = """
+X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr
+Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt
+Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv
+Ts Og
+"""
+
+SYMBOLS: tuple[str, ...] = tuple(_PERIODIC_TABLE.split())
+"""Element symbols by atomic number, [119]; number 0 is no element."""
+
+ATOMIC_NUMBERS: dict[str, int] = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
+"""Atomic numbers by symbol, H to Og."""
+
+ELEMENTS: tuple[str, ...] = (*SYMBOLS[1:84], *SYMBOLS[89:95])
 """Element symbols, [89], in embedding order."""
 
-EMBEDDING_INDEX: np.ndarray = np.full(len(chemical_symbols), -1, dtype=np.int64)
+EMBEDDING_INDEX: np.ndarray = np.full(len(SYMBOLS), -1, dtype=np.int64)
 """Embedding row by atomic number, [119]; -1 for an element that the model does not know."""
 EMBEDDING_INDEX[1:84] = np.arange(83)
 EMBEDDING_INDEX[89:95] = np.arange(83, 89)
@@ -26,5 +42,24 @@ _PAULING = (
     1.62, 2.33, 2.02, 2.0, 2.2, 2.2, 0.7, 0.9, 1.1, 1.3, 1.5, 1.38, 1.36, 1.28,
 )  # fmt: skip
 
-PAULING_ELECTRONEGATIVITY: dict[str, float] = dict(zip(chemical_symbols[1:], _PAULING, strict=False))
-"""Pauling electronegativity by symbol, H to Pu; 9 where none is defined. Formulas are written in this order."""
+PAULING_ELECTRONEGATIVITY: dict[str, float] = dict(zip(SYMBOLS[1:], _PAULING, strict=False))
+"""Pauling electronegativity by symbol, H to Pu; 9 where none is defined."""
+
+
+@lru_cache(maxsize=1)
+def element_properties() -> dict[str, np.ndarray]:
+    """The columns of `data/elements.csv`, each [89] float64 in the order of `ELEMENTS`; NaN where a value is missing."""
+    text = (files("paraisite") / "data" / "elements.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    names = [name for name in rows[0] if name != "symbol"]
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
+
+
+def atomic_masses(numbers: np.ndarray) -> np.ndarray:
+    """Standard atomic weights in u of elements in `ELEMENTS`, by atomic number."""
+    return np.asarray(element_properties()["atomic_mass"][EMBEDDING_INDEX[numbers]])
+
+
+def covalent_radii(numbers: np.ndarray) -> np.ndarray:
+    """Covalent radii in Å (Cordero et al., doi 10.1039/b801115j) of elements in `ELEMENTS`, by atomic number."""
+    return np.asarray(element_properties()["covalent_radius"][EMBEDDING_INDEX[numbers]])

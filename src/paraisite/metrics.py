@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import spearmanr
 
 MIN_KAPPA_W_PER_MK = 1e-3
 """Predictions at or below this are raised to it before a logarithm: 10^z - 1 can fall below zero, κ cannot."""
@@ -21,6 +20,8 @@ def error_metrics(kappa: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         `sre` is the symmetric relative error of Matbench Discovery, mean of 2 |p - κ| / (p + κ), between 0 and 2
         (https://github.com/janosh/matbench-discovery/blob/023dca9/matbench_discovery/metrics/phonons.py).
     """
+    from scipy.stats import spearmanr  # noqa: PLC0415 - over a second, and a prediction has no use for it
+
     relative = np.abs(predicted - kappa) / kappa
     difference = np.log10(np.maximum(predicted, MIN_KAPPA_W_PER_MK)) - np.log10(kappa)
     possible = np.maximum(predicted, 0)  # at most 2, also for a prediction below zero

@@ -87,7 +87,7 @@ def test_bad_files_become_rows_and_good_ones_are_predicted(
     assert dict(zip(names, table["status"], strict=True)) == expected
     for row in table.to_dict("records"):
         predicted = row["status"] in {"ok", "bondless_atoms"}
-        assert (row["kappa_mean"] != "") == predicted
+        assert (row["kappa"] != "") == predicted
         if not predicted:
             assert Path(row["source"]).name in row["error"]
             assert "\n" not in row["error"]
@@ -109,7 +109,7 @@ def test_csv_on_the_standard_output_is_clean(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "paraisite.cli.main", "predict", str(path), "--csv", "-"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = run.stdout.splitlines()
-    assert lines[0].startswith("material_id,formula,n_atoms,kappa_mean")
+    assert lines[0].startswith("material_id,formula,n_atoms,kappa")
     assert len(lines) == 2
 
 
@@ -117,7 +117,7 @@ def test_cli_equals_the_library(tmp_path: Path) -> None:
     path = cif(tmp_path / "CsCl.cif")
     main(["predict", str(path), "--csv", str(tmp_path / "out.csv")])
     written = pd.read_csv(tmp_path / "out.csv")
-    np.testing.assert_allclose(written["kappa_mean"], paraisite.predict_files([path])["kappa_mean"])
+    np.testing.assert_allclose(written["kappa"], paraisite.predict_files([path])["kappa"])
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_finetune_then_predict_and_evaluate(start: str, tmp_path: Path, capsys: 
     frames[3].info["my_kappa"] = -1.0
     write(tmp_path / "mine.extxyz", frames)
     data, run = str(tmp_path / "mine.extxyz"), str(tmp_path / "run")
-    assert main(["finetune", data, "-o", run, "-m", start, "--epochs", "2", "--kappa-column", "my_kappa"]) == 0
+    assert main(["finetune", data, "-o", run, "-m", start, "--epochs", "2", "--kappa-column", "my_kappa"]) == 3
     output = capsys.readouterr()
     assert "held_out" in output.out or "held out" in output.out
     assert "κ must be a number above 0" in output.err
@@ -173,11 +173,11 @@ def test_finetune_from_a_table_of_files(tmp_path: Path) -> None:
     rows.append("missing.cif,3.0,mine")
     (tmp_path / "mine.csv").write_text("\n".join(rows), encoding="utf-8")
     start = ["finetune", str(tmp_path / "mine.csv"), "-o", str(tmp_path / "run")]
-    assert main([*start, "-m", "FEAF", "--epochs", "1"]) == 0
+    assert main([*start, "-m", "FEAF", "--epochs", "1"]) == 3
     splits = json.loads((tmp_path / "run" / "finetune" / "splits.json").read_text(encoding="utf-8"))
     assert splits["n_crystals"] == 12
     assert "missing.cif" in splits["left_out"][0]["message"]
-    assert main(start) == 0
+    assert main(start) == 3
     errors = json.loads((tmp_path / "run" / "errors.json").read_text(encoding="utf-8"))
     assert errors["n_crystals"] == 12
     assert "missing.cif" in errors["left_out"][0]["message"]

@@ -28,7 +28,7 @@ def test_json_and_pictures(files: list[str], tmp_path: Path) -> None:
     assert second["status"] == "unreadable"
     assert second["explanation"] is None
     explanation = first["explanation"]
-    assert explanation["kappa"] == pytest.approx(first["kappa_median"])
+    assert explanation["kappa"] == pytest.approx(first["kappa"])
     assert explanation["neighbours"][0]["formula"] == "MgO"
     assert len(explanation["attributions"]) == 65
     assert len(explanation["groups"]) == 6

@@ -48,7 +48,7 @@ def check_scan(folder: Path, *, seed: int, n_inputs: int) -> int:
     assert not without, f"{len(without)} inputs have no row, among them {min(without)}"
     for row in rows:
         check_sentence(row["error"])
-        assert (row["kappa_mean"] is None) == (row["status"] not in predicted_statuses()), row
+        assert (row["kappa"] is None) == (row["status"] not in predicted_statuses()), row
     return len(rows)
 
 

@@ -34,7 +34,7 @@ MEMBERS = [f"kappa_{member}" for member in range(1, 10)]
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return Predictor()
+    return Predictor(members=True)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_table_is_the_model_called_by_hand(table: pd.DataFrame, togo15: list
     prediction = load_multi_fidelity(find_model()).predict(describe_crystals(togo15))
     np.testing.assert_allclose(table[MEMBERS].to_numpy().T, 10**prediction.members, rtol=SAME_CRYSTAL)
     low, high = prediction.interval()
-    np.testing.assert_allclose(table[["interval_low", "interval_high"]].T, [10**low, 10**high], rtol=SAME_CRYSTAL)
+    np.testing.assert_allclose(table[["kappa_low", "kappa_high"]].T, [10**low, 10**high], rtol=SAME_CRYSTAL)
 
 
 @pytest.mark.parametrize("size", [1, 7, 60])
@@ -154,17 +154,17 @@ def test_kappa_belongs_to_the_crystal_not_to_its_description(predictor: Predicto
 
 def test_bounds_are_ordered(table: pd.DataFrame) -> None:
     assert (table["status"] == "ok").all()
-    assert (table["interval_low"] > 0).all()
-    assert (table["interval_low"] < table["kappa_median"]).all()
-    assert (table["kappa_median"] < table["interval_high"]).all()
-    assert (table["kappa_low"] <= table["kappa_median"]).all()
-    assert (table["kappa_median"] <= table["kappa_high"]).all()
+    assert (table["kappa_low"] > 0).all()
+    assert (table["kappa_low"] < table["kappa"]).all()
+    assert (table["kappa"] < table["kappa_high"]).all()
+    assert (table["kappa_low"] <= table["kappa"]).all()
+    assert (table["kappa"] <= table["kappa_high"]).all()
 
 
 def test_known_crystals_are_predicted_closely_and_are_inside(table: pd.DataFrame, togo15: list[Crystal]) -> None:
     kappa = np.array([crystal.properties["kappa"] for crystal in togo15])
-    assert np.median(np.abs(table["kappa_median"] / kappa - 1)) < 0.1
-    assert ((table["interval_low"] < kappa) & (kappa < table["interval_high"])).mean() > 0.9
+    assert np.median(np.abs(table["kappa"] / kappa - 1)) < 0.1
+    assert ((table["kappa_low"] < kappa) & (kappa < table["kappa_high"])).mean() > 0.9
     assert (table["domain"] == "inside").all()
     assert (table["domain_reason"] == "").all()
 
@@ -175,7 +175,7 @@ def test_the_interval_is_wider_where_less_is_known(predictor: Predictor, table: 
     )
     assert exotic["domain"][0] == "outside"
     assert exotic["domain_distance"][0] > table["domain_distance"].max()
-    width, usual = (np.log(each["interval_high"] / each["interval_low"]) for each in (exotic, table))
+    width, usual = (np.log(each["kappa_high"] / each["kappa_low"]) for each in (exotic, table))
     assert width[0] > 2 * usual.median()
 
 
@@ -209,15 +209,15 @@ def test_any_crystal_with_a_bond_has_a_finite_row(predictor: Predictor) -> None:
     numbers = table.select_dtypes(np.float64).to_numpy()
     assert np.isfinite(numbers).all()
     assert (table[MEMBERS] > 0).all(axis=None)
-    assert (table["interval_low"] < table["kappa_median"]).all()
-    assert (table["kappa_median"] < table["interval_high"]).all()
+    assert (table["kappa_low"] < table["kappa"]).all()
+    assert (table["kappa"] < table["kappa_high"]).all()
 
 
 def test_an_atom_beyond_reach_is_a_row_with_its_reason(predictor: Predictor, togo15: list[Crystal]) -> None:
     table = predictor.predict([togo15[0], make([18], 9 * np.eye(3), [[0, 0, 0]]), togo15[1]])
     assert list(table["status"]) == ["ok", "no_bonds", "ok"]
     assert "5 Å" in table["error"][1]
-    assert np.isnan(table["interval_low"][1])
+    assert np.isnan(table["kappa_low"][1])
     assert table["domain"][1] == ""
 
 
@@ -235,8 +235,8 @@ def test_without_its_domain_the_interval_is_still_told(
     (folder / UNCERTAINTY_NAME).unlink()
     without = paraisite.predict(togo15[:5], folder)
     pd.testing.assert_frame_equal(
-        without[["kappa_median", "interval_low", "interval_high"]],
-        table[["kappa_median", "interval_low", "interval_high"]][:5],
+        without[["kappa", "kappa_low", "kappa_high"]],
+        table[["kappa", "kappa_low", "kappa_high"]][:5],
         rtol=SAME_CRYSTAL,
     )
     assert (without[["domain", "domain_reason"]] == "").all(axis=None)

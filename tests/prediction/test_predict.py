@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from ase.io import write
+from pymatgen.core import Molecule
 
 import paraisite
 from paraisite.datasets.tables import load_togo15
@@ -18,14 +22,14 @@ from paraisite.models.files import graph_settings
 from paraisite.models.network.batch import GraphBatch
 from paraisite.models.network.files import load_network
 from paraisite.prediction.predict import Predictor, predict_files
-from paraisite.prediction.worker import WorkerPool
+from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.structures import to_ase, to_pymatgen
 
 COLUMNS = [
-    "material_id", "formula", "n_atoms", "kappa_mean", "kappa_std", "kappa_median", "kappa_low", "kappa_high",
-    "interval_low", "interval_high", *(f"kappa_{member}" for member in range(1, 10)),
+    "material_id", "formula", "n_atoms", "kappa", "kappa_low", "kappa_high",
     "domain", "domain_distance", "domain_reason", "status", "error", "source",
 ]  # fmt: skip
+MEMBERS = [f"kappa_{member}" for member in range(1, 10)]
 SAME_GRAPH = 2e-5
 """Relative: the same crystal through another file format differs by float32 rounding of distances."""
 
@@ -44,16 +48,57 @@ def files(crystals: list[paraisite.Crystal], tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_table_states_the_members_and_their_statistics(crystals: list[paraisite.Crystal]) -> None:
-    table = paraisite.predict(crystals)
+@pytest.mark.parametrize("model", ["FEAFTG15", "MultiFidelity"])
+def test_one_kappa_and_the_members_where_they_are_asked_for(crystals: list[paraisite.Crystal], model: str) -> None:
+    table = paraisite.predict(crystals, model)
     assert list(table.columns) == COLUMNS
-    members = table[[f"kappa_{member}" for member in range(1, 10)]].to_numpy()
-    np.testing.assert_allclose(table["kappa_mean"], members.mean(axis=1))
-    np.testing.assert_allclose(table["kappa_std"], members.std(axis=1))
-    np.testing.assert_allclose(table["kappa_median"], np.median(members, axis=1))
-    low, high = np.quantile(np.log(members), [0.05, 0.95], axis=1)
-    np.testing.assert_allclose(np.log(table["kappa_low"]), low)
-    np.testing.assert_allclose(np.log(table["kappa_high"]), high)
+    detailed = paraisite.predict(crystals, model, members=True)
+    assert list(detailed.columns) == [*COLUMNS[:6], "kappa_mean", "kappa_std", *MEMBERS, *COLUMNS[6:]]
+    pd.testing.assert_frame_equal(detailed[COLUMNS], table)
+    members = detailed[MEMBERS].to_numpy()
+    np.testing.assert_allclose(detailed["kappa_mean"], members.mean(axis=1))
+    np.testing.assert_allclose(detailed["kappa_std"], members.std(axis=1))
+    np.testing.assert_allclose(table["kappa"], np.median(members, axis=1))
+    assert (table["kappa_low"] < table["kappa"]).all()
+    assert (table["kappa"] < table["kappa_high"]).all()
+
+
+def test_a_model_without_a_calibrated_interval_has_none(crystals: list[paraisite.Crystal]) -> None:
+    table = paraisite.predict(crystals, "FEAF")
+    assert table[["kappa_low", "kappa_high"]].isna().all(axis=None)
+    assert table["kappa"].notna().all()
+
+
+@pytest.mark.parametrize("kind", [lambda crystal: crystal, to_ase, to_pymatgen])
+def test_one_structure_is_one_row(crystals: list[paraisite.Crystal], kind: Callable[[object], object]) -> None:
+    table = paraisite.predict(kind(crystals[0]))
+    assert len(table) == 1
+    np.testing.assert_allclose(table["kappa"], paraisite.predict(crystals[:1])["kappa"], rtol=SAME_GRAPH)
+
+
+def test_one_path_is_its_crystals(files: list[Path], tmp_path: Path) -> None:
+    pd.testing.assert_frame_equal(paraisite.predict(str(files[0])), predict_files([files[0]]))
+    pd.testing.assert_frame_equal(paraisite.predict(files[0]), predict_files([files[0]]))
+    pd.testing.assert_frame_equal(paraisite.predict(tmp_path), predict_files(tmp_path))
+
+
+def test_structures_and_paths_may_be_mixed(crystals: list[paraisite.Crystal], files: list[Path]) -> None:
+    mixed = (kind for kind in (crystals[0], str(files[1]), to_ase(crystals[2]), files[3], "missing.cif"))
+    table = paraisite.predict(mixed)
+    assert list(table["formula"]) == [*(crystal.formula for crystal in crystals[:4]), ""]
+    assert list(table["status"]) == ["ok"] * 4 + ["unreadable"]
+    assert table["error"].iloc[-1].startswith("missing.cif: there is no such file")
+
+
+@pytest.mark.parametrize("wrong", [3, {"a": 1}, b"NaCl.cif", None])
+def test_what_is_no_structure_is_one_sentence(wrong: object) -> None:
+    with pytest.raises(ParaisiteError, match="is no crystal; give a path"):
+        paraisite.predict(wrong)
+
+
+def test_a_molecule_is_one_failure() -> None:
+    molecule = Molecule(["H", "O"], [[0, 0, 0], [0, 0, 1]])
+    assert list(paraisite.predict(molecule)["status"]) == ["unsupported_format"]
 
 
 def test_table_equals_the_network_called_by_hand(crystals: list[paraisite.Crystal]) -> None:
@@ -62,14 +107,14 @@ def test_table_equals_the_network_called_by_hand(crystals: list[paraisite.Crysta
     with torch.no_grad():
         batch = GraphBatch.from_arrays(store.collate(np.arange(len(crystals))))
         kappa = load_network(folder).predict_kappa(batch).numpy()
-    table = paraisite.predict(crystals, "FEAFTG15")
+    table = paraisite.predict(crystals, "FEAFTG15", members=True)
     np.testing.assert_allclose(table["kappa_4"], kappa[3], rtol=1e-6)
 
 
 def test_objects_of_every_kind_give_the_same(crystals: list[paraisite.Crystal]) -> None:
     by_kind = [paraisite.predict(map(kind, crystals)) for kind in (lambda crystal: crystal, to_ase, to_pymatgen)]
     for table in by_kind[1:]:
-        np.testing.assert_allclose(table["kappa_mean"], by_kind[0]["kappa_mean"], rtol=SAME_GRAPH)
+        np.testing.assert_allclose(table["kappa"], by_kind[0]["kappa"], rtol=SAME_GRAPH)
 
 
 def test_files_keep_their_order_with_workers(files: list[Path], tmp_path: Path) -> None:
@@ -97,7 +142,7 @@ def test_bad_objects_become_rows(crystals: list[paraisite.Crystal]) -> None:
     broken.positions[:] = 0.0
     table = paraisite.predict([crystals[0], broken, crystals[1]])
     assert list(table["status"]) == ["ok", "overlapping_atoms", "ok"]
-    assert np.isnan(table["kappa_mean"][1])
+    assert np.isnan(table["kappa"][1])
     assert "overlap" in table["error"][1]
 
 
@@ -107,13 +152,17 @@ def test_no_structure_gives_an_empty_table() -> None:
     assert len(table) == 0
 
 
-def test_a_killed_worker_is_one_clear_error(files: list[Path]) -> None:
-    with WorkerPool(1, Predictor().needs) as pool:
-        chunks = pool.prepare(files * 40)
-        next(chunks)
-        pool.kill()
-        with pytest.raises(ParaisiteError, match="ended unexpectedly"):
-            list(chunks)
+def test_a_killed_worker_is_replaced(files: list[Path]) -> None:
+    many = files * 40
+    with prepare_pool(1, Preparation(Predictor().needs)) as pool:
+        chunks = prepare_with(pool, many)
+        found = [*next(chunks).rows.source]
+        first = pool.workers[0].pid
+        os.kill(first, signal.SIGKILL)
+        for chunk in chunks:
+            found += chunk.rows.source
+        assert pool.workers[0].pid != first
+    assert found == [str(path) for path in many]
 
 
 def test_unknown_model_is_one_clear_error() -> None:
@@ -133,4 +182,4 @@ def test_cuda_gives_the_same_numbers(crystals: list[paraisite.Crystal]) -> None:
     for model in ("FEAFTG15", "MultiFidelity"):
         on_cpu, on_gpu = (paraisite.predict(crystals, model, device=device) for device in ("cpu", "cuda"))
         # float32 on both, another order of summation.
-        np.testing.assert_allclose(on_gpu["kappa_mean"], on_cpu["kappa_mean"], rtol=1e-4)
+        np.testing.assert_allclose(on_gpu["kappa"], on_cpu["kappa"], rtol=1e-4)

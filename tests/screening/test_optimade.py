@@ -84,7 +84,7 @@ def test_a_provider_is_scanned(server: str, tmp_path: Path) -> None:
     assert set(table.index) == {*local.index, "mixed"}
     assert table.loc["mixed", "status"] == "partial_occupancy"
     for name in local.index:
-        assert table.loc[name, "kappa_mean"] == pytest.approx(local.loc[name, "kappa_mean"], rel=1e-4)
+        assert table.loc[name, "kappa"] == pytest.approx(local.loc[name, "kappa"], rel=1e-4)
         assert table.loc[name, "graph_hash"] == local.loc[name, "graph_hash"]
 
 

@@ -22,7 +22,7 @@ def scan(tmp_path: Path) -> Path:
         make_row("broken", "", None),
         make_row("oxide", "BaSb2O6", [1.0, 1.0, 7.0], n_atoms=9),
         make_row("small", "NaCl", [8.0, 9.0, 10.0], graph_hash="a"),
-        make_row("other", "KCl", [8.0, 9.0, 10.5], graph_hash="a"),
+        make_row("other", "KCl", [8.0, 9.5, 10.5], graph_hash="a"),
         make_row("boron", "B", [500.0, 600.0, 700.0]),
         make_row("again", "NaCl", [8.0, 9.0, 10.0], graph_hash="a", n_atoms=4),
     ]
@@ -34,7 +34,7 @@ def ids(table: pd.DataFrame) -> list[str]:
 
 
 def test_a_query_sees_all_parts(scan: Path) -> None:
-    answer = query_scan(scan, "SELECT count(*) AS n, count(kappa_mean) AS predicted FROM scan")
+    answer = query_scan(scan, "SELECT count(*) AS n, count(kappa) AS predicted FROM scan")
     assert answer.to_dict("records") == [{"n": 7, "predicted": 6}]
 
 
@@ -50,9 +50,9 @@ def test_chunks_are_the_whole_answer(scan: Path) -> None:
 
 
 def test_an_empty_answer_keeps_its_columns(scan: Path) -> None:
-    sql = "SELECT formula, kappa_mean FROM scan WHERE n_atoms < 0"
-    assert list(query_scan(scan, sql).columns) == ["formula", "kappa_mean"]
-    assert [list(chunk.columns) for chunk in stream_query(scan, sql)] == [["formula", "kappa_mean"]]
+    sql = "SELECT formula, kappa FROM scan WHERE n_atoms < 0"
+    assert list(query_scan(scan, sql).columns) == ["formula", "kappa"]
+    assert [list(chunk.columns) for chunk in stream_query(scan, sql)] == [["formula", "kappa"]]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_export_as_csv(scan: Path, tmp_path: Path) -> None:
     assert export_csv(scan, path) == 7
     table = pd.read_csv(path)
     assert ids(table) == ["large", "broken", "oxide", "small", "other", "boron", "again"]
-    assert table["kappa_mean"].isna().sum() == 1
+    assert table["kappa"].isna().sum() == 1
     assert export_csv(scan, path, Selection(where="false")) == 0
     assert len(pd.read_csv(path)) == 0
 

@@ -26,7 +26,7 @@ from paraisite.screening.rows import schema
 from paraisite.screening.scan import ScanOptions, ScanProgress, scan
 from paraisite.screening.scanner import Scanner, ScannerSettings
 
-OPTIONS = ScanOptions(processes=2, piece_size=5)
+OPTIONS = ScanOptions(processes=2, piece_size=5, members=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +52,14 @@ def test_rows_are_those_of_predict(whole: Path, source: Path) -> None:
     table = rows_of(whole).to_pandas()
     assert len(table) == 2 * databases.N_CRYSTALS + 3
     files = [source / "broken.cif", *sorted((source / "cifs").iterdir()), source / "empty.cif", source / "long.extxyz"]
-    expected = predict_files([*files, source / "noble.vasp"])
+    expected = predict_files([*files, source / "noble.vasp"], members=True)
     for name in ("material_id", "formula", "n_atoms", "status", "error", "source"):
         assert table[name].tolist() == expected[name].tolist(), name
-    for name in ("kappa_mean", "kappa_std", "kappa_median", "kappa_low", "kappa_high", "kappa_3"):
+    for name in ("kappa", "kappa_low", "kappa_high", "kappa_mean", "kappa_std", "kappa_3"):
         # Batches are cut otherwise, which moves float32 sums by their last bits; κ = 10^z - 1 near 0 loses more of them.
         np.testing.assert_allclose(
             table[name].astype(float), expected[name].astype(float), rtol=1e-5, atol=1e-5, err_msg=name
         )
-    np.testing.assert_allclose(table["kappa_variance"], table["kappa_std"] ** 2)
 
 
 def test_structure_columns(whole: Path) -> None:
@@ -73,7 +72,7 @@ def test_structure_columns(whole: Path) -> None:
         assert row["atomic_density"] == pytest.approx(1 / row["volume_per_atom"])
         assert row["n_elements"] == 2
     failed = table[~table["status"].isin(["ok"])]
-    assert failed[["kappa_mean", "kappa_1", "graph_hash"]].isna().all(axis=None)
+    assert failed[["kappa", "kappa_1", "graph_hash"]].isna().all(axis=None)
     assert failed.loc["noble", "status"] == "no_bonds"
     assert failed.loc["noble", "volume"] == pytest.approx(729)
 
@@ -154,7 +153,7 @@ def test_lost_parts_are_made_again(whole: Path, source: Path, tmp_path: Path) ->
 
 
 def command(source: Path, out: Path, *more: str) -> list[str]:
-    words = ["scan", str(source), "-o", str(out), "--resume", "-p", "2", "--piece-size", "5", *more]
+    words = ["scan", str(source), "-o", str(out), "--resume", "-p", "2", "--piece-size", "5", "--members", *more]
     return [sys.executable, "-m", "paraisite.cli.main", *words]
 
 
@@ -186,7 +185,7 @@ def test_a_killed_worker_is_replaced(source: Path, whole: Path, tmp_path: Path) 
         if not killed:
             children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
             commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-            killed.append(next(child for child, words in commands.items() if b"screening.worker" in words))
+            killed.append(next(child for child, words in commands.items() if b"paraisite.processes.serve" in words))
             os.kill(killed[0], signal.SIGKILL)
 
     scan(source, tmp_path, replace(OPTIONS, piece_size=5, report=kill_one))

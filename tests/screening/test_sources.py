@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -178,3 +179,18 @@ def test_a_meter_counts_what_is_left(tmp_path: Path) -> None:
     assert (meter.left, meter.finished) == (n_bytes[0], n_bytes[2])
     meter.finish(0)
     assert meter.left == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_lists_of_files_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    for name in ("café.cif", "plain.cif"):
+        (tmp_path / name).write_text("data_x")
+    (tmp_path / "list.txt").write_bytes("café.cif\n# a remark\n\nplain.cif\r\n".encode(encoding))
+    assert open_source(tmp_path / "list.txt").files == (tmp_path / "café.cif", tmp_path / "plain.cif")
+
+
+def test_a_list_names_files_by_their_bytes(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.cif"))
+    path.write_text("data_x")
+    (tmp_path / "list.txt").write_bytes(b"caf\xe9.cif\n")
+    assert open_source(tmp_path / "list.txt").files == (path,)

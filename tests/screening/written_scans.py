@@ -28,8 +28,7 @@ def make_row(material_id: str, formula: str, members: Sequence[float] | None, **
     else:
         kappa = np.array(members)
         row |= {
-            "kappa_mean": kappa.mean(), "kappa_variance": kappa.var(), "kappa_std": kappa.std(),
-            "kappa_median": np.median(kappa), "kappa_low": kappa.min(), "kappa_high": kappa.max(),
+            "kappa": np.median(kappa), "kappa_mean": kappa.mean(), "kappa_std": kappa.std(),
             **{f"kappa_{member}": value for member, value in enumerate(kappa, 1)},
         }  # fmt: skip
     return row | columns
@@ -40,9 +39,11 @@ def write_scan(
     rows: Sequence[Mapping[str, Any]],
     model: str = "RWTG15",
     more: Mapping[str, pa.DataType] | None = None,
+    *,
+    members: bool = True,
 ) -> Path:
     """Write rows as a scan of several parts; columns beside the schema's are named in `more` with their types."""
-    columns = schema(N_MEMBERS)
+    columns = schema(N_MEMBERS if members else None)
     for name, kind in (more or {}).items():
         if name not in columns.names:
             columns = columns.append(pa.field(name, kind))
@@ -53,7 +54,7 @@ def write_scan(
         pq.write_table(pa.Table.from_pylist(complete[start : start + 3], schema=columns), path)
     content = {
         "source": "test", "fingerprint": "", "model": model, "model_hash": "", "n_members": N_MEMBERS, "piece_size": 3,
-        "symmetry": False,
+        "symmetry": False, "members": members,
     }  # fmt: skip
     (folder / MANIFEST).write_text(json.dumps(asdict(Manifest(**content))))
     return folder

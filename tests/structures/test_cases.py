@@ -72,7 +72,7 @@ def _predictor() -> Predictor:
 
 
 def _kappa(path: Path) -> float:
-    return float(_predictor().predict_files([path])["kappa_mean"].iloc[0])
+    return float(_predictor().predict_files([path])["kappa"].iloc[0])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -96,10 +96,10 @@ def test_missing_hydrogens_are_predicted_with_a_warning_where_asked_for(shared: 
     assert crystal.warning is not None
     assert (crystal.formula, crystal.warning.code) == ("AlO2", "missing_hydrogens")
     refused = _predictor().predict_files([path])
-    assert refused["kappa_mean"].isna().all()
+    assert refused["kappa"].isna().all()
     row = _predictor().predict_files([path], allow_missing_hydrogens=True).iloc[0]
     assert row["status"] == "missing_hydrogens"
-    assert row["kappa_mean"] > 0
+    assert row["kappa"] > 0
     assert "4 more hydrogen atoms" in row["error"]
     assert row["error"].endswith(".")
 

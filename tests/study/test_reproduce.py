@@ -57,16 +57,17 @@ def numbers(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(runs)): path.read_bytes() for path in sorted(runs.rglob("*")) if path.name in names}
 
 
-def worker_processes(out: Path) -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"paraisite.study.worker" in command and str(out).encode() in command:
-            found.append(int(folder.name))
-    return found
+def worker_processes(parent: int) -> list[int]:
+    """Working processes that a process has started."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"paraisite.processes.serve" in command_of(int(child))]
+
+
+def command_of(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +89,10 @@ def test_a_killed_study_goes_on_to_the_same_numbers(whole: Path, data_folder: Pa
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    workers = worker_processes(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    while worker_processes(out):
+    while any(b"paraisite.processes.serve" in command_of(worker) for worker in workers):
         assert time.monotonic() < deadline, "a worker outlives the study that started it"
         time.sleep(0.1)
     assert not (out / "report" / "index.html").exists()

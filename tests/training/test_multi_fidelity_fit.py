@@ -247,7 +247,7 @@ def test_the_domain_is_that_of_the_crystals(
     assert found.domain.name == "mine"
     assert found.domain.elements.sum() == 6
     assert found.domain.formula_types == {"AB"}
-    usual = found.domain.distances(torch.as_tensor(drawn[1], dtype=torch.float32).unsqueeze(0)).numpy()
+    usual = found.domain.distances(drawn[1][None])
     assert (usual <= found.domain.limits[1]).mean() > 0.98
-    far = found.domain.distances(torch.full((1, 3, 65), 30.0)).numpy()
+    far = found.domain.distances(np.full((1, 3, 65), 30.0))
     assert (far > found.domain.limits[1]).all()

@@ -10,7 +10,7 @@ from simulated_predictions import simulated
 from paraisite.errors import DataError
 from paraisite.uncertainty.coverage import error_by_domain, measured_coverage
 
-ENDS = ["interval_low", "interval_high"]
+ENDS = ["kappa_low", "kappa_high"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_exchangeable_crystals_are_covered_as_often_as_promised() -> None:
     assert found.coverage > found.expected - 3 * found.standard_error
     assert found.coverage < 1
     assert found.expected == pytest.approx(0.905, abs=0.005)
-    ratio = found.table["interval_high"] / found.table["interval_low"]
+    ratio = found.table["kappa_high"] / found.table["kappa_low"]
     assert found.median_width == pytest.approx(float(ratio.median()))
 
 
@@ -89,10 +89,10 @@ def test_too_few_crystals_are_refused() -> None:
 
 def test_errors_by_domain_by_hand() -> None:
     table = pd.DataFrame({
-        "kappa": [1.0, 2.0, 4.0, 8.0, 5.0],
-        "kappa_mean": [2.0, 2.0, 1.0, np.nan, 5.0],
-        "interval_low": [0.5, 3.0, np.nan, np.nan, 1.0],
-        "interval_high": [1.5, 4.0, np.nan, np.nan, 9.0],
+        "kappa_reference": [1.0, 2.0, 4.0, 8.0, 5.0],
+        "kappa": [2.0, 2.0, 1.0, np.nan, 5.0],
+        "kappa_low": [0.5, 3.0, np.nan, np.nan, 1.0],
+        "kappa_high": [1.5, 4.0, np.nan, np.nan, 9.0],
         "domain": ["inside", "inside", "outside", "", "inside"],
     })  # fmt: skip
     found = error_by_domain(table)

@@ -172,9 +172,9 @@ def test_the_stage_before_is_known_too(data: str, tmp_path: Path) -> None:
 def test_the_table_of_a_calibrated_model(trained: Path) -> None:
     strange = build("perovskite", ["Sr", "Ti", "O"], {"a": 3.905})
     table = paraisite.predict([*load_togo15()[:N_CRYSTALS], strange], trained / "stage-1" / "model")
-    assert (table["interval_low"] < table["interval_high"]).all()
-    assert (table["interval_low"] <= table["kappa_median"]).all()
-    assert (table["kappa_median"] <= table["interval_high"]).all()
+    assert (table["kappa_low"] < table["kappa_high"]).all()
+    assert (table["kappa_low"] <= table["kappa"]).all()
+    assert (table["kappa"] <= table["kappa_high"]).all()
     assert (table["domain"][:N_CRYSTALS] == "inside").mean() > 0.8
     assert table["domain"].iloc[-1] == "outside"
     assert "formula type ABC3" in table["domain_reason"].iloc[-1]
@@ -189,16 +189,16 @@ def test_the_table_of_a_model_without_it(trained: Path, tmp_path: Path) -> None:
     (model / UNCERTAINTY_NAME).unlink()
     without = paraisite.predict(crystals, model)
     assert list(without.columns) == list(with_it.columns)
-    assert without[["interval_low", "interval_high", "domain_distance"]].isna().all(axis=None)
+    assert without[["kappa_low", "kappa_high", "domain_distance"]].isna().all(axis=None)
     assert (without[["domain", "domain_reason"]] == "").all(axis=None)
-    pd.testing.assert_series_equal(without["kappa_mean"], with_it["kappa_mean"])
+    pd.testing.assert_series_equal(without["kappa"], with_it["kappa"])
 
 
 def test_a_failed_structure_is_not_judged(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.cif").touch()
     table = Predictor(trained / "stage-1" / "model").predict_files(tmp_path / "empty.cif")
     assert table["status"][0] == "empty_file"
-    assert np.isnan(table.loc[0, ["interval_low", "domain_distance"]].astype(float)).all()
+    assert np.isnan(table.loc[0, ["kappa_low", "domain_distance"]].astype(float)).all()
     assert table["domain"][0] == ""
 
 
@@ -212,7 +212,7 @@ def test_the_rows_of_a_scan_say_the_same(trained: Path, data: str, tmp_path: Pat
     scanner = Scanner(ScannerSettings(tmp_path / "scan", model))
     rows = pa.concat_tables(scanner.tables(FilesPiece(files))).to_pandas()
     table = Predictor(model).predict_files(files)
-    for name in ("interval_low", "interval_high", "domain_distance"):
+    for name in ("kappa_low", "kappa_high", "domain_distance"):
         np.testing.assert_allclose(rows[name], table[name], rtol=1e-5, atol=1e-5)
     assert list(rows["domain"].fillna("")) == list(table["domain"])
     assert list(rows["domain_reason"].fillna("")) == list(table["domain_reason"])
@@ -256,5 +256,5 @@ def test_finetuning_by_the_command_line_is_calibrated(data: str, tmp_path: Path)
     assert main(["predict", data, "--model", run, "--json", str(table)]) == 0
     rows = json.loads(table.read_text(encoding="utf-8"))
     assert len(rows) == N_CRYSTALS
-    assert all(0 < row["interval_low"] < row["interval_high"] for row in rows)
+    assert all(0 < row["kappa_low"] < row["kappa_high"] for row in rows)
     assert {row["domain"] for row in rows} >= {"inside"}

@@ -6,10 +6,10 @@ The dimensionality is by rank determination (Larsen et al., doi 10.1103/PhysRevM
 from __future__ import annotations
 
 import numpy as np
-from vesin import NeighborList
 
 from paraisite.applicability.elements import element_table
 from paraisite.elements import EMBEDDING_INDEX
+from paraisite.graphs.neighbours import NeighborList
 from paraisite.structures.crystal import Crystal
 
 Offset = tuple[int, int, int]

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 from rich.console import Console
 
 from paraisite.cli import compare, data, scan, scan_results, study, training
-from paraisite.cli.explain import explained_tables
-from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, show_errors, show_predictions
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
+from paraisite.reporting.csv_files import is_missing, plain_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from paraisite.reporting.csv_files import Columns
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+MembersOption = Annotated[
+    bool, typer.Option("--members", help="Give each member's κ, their mean and standard deviation too.")
+]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."),
@@ -34,7 +42,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples: paraisite info; paraisite info FEAF; paraisite info --json")(info)
     app.command(epilog="Example: paraisite demo -o demo")(training.demo)
     app.command(epilog="Example: paraisite scan folder/ -o scan; paraisite top scan --lowest 20")(scan.scan)
-    app.command(epilog="Example: paraisite query scan 'SELECT formula, kappa_mean FROM scan ORDER BY 2 LIMIT 5'")(
+    app.command(epilog="Example: paraisite query scan 'SELECT formula, kappa FROM scan ORDER BY 2 LIMIT 5'")(
         scan_results.query
     )
     app.command(epilog="Example: paraisite top scan --lowest 20 --max-atoms 40")(scan_results.top)
@@ -62,6 +70,7 @@ def predict(
     json: Annotated[
         Path | None, typer.Option("--json", help="Write it as a JSON array; - is the standard output.")
     ] = None,
+    members: MembersOption = False,
     device: DeviceOption = "cpu",
     structure_format: Annotated[
         str, typer.Option("--format", help="Format of all FILES; by each file's name, else its content, if not given.")
@@ -88,7 +97,7 @@ def predict(
         Path | None, typer.Option("--explain-plot", help="--explain, and a picture (PNG) a crystal in this folder.")
     ] = None,
 ) -> int:
-    """Predict κ at 300 K of every crystal in FILES: the mean, spread and range of the model's members."""
+    """Predict κ at 300 K of every crystal in FILES, with its 90 % interval."""
     from paraisite.prediction.predict import Predictor
     from paraisite.prediction.prepare import predicted_statuses
     from paraisite.structures.crystal import ReadOptions
@@ -96,48 +105,55 @@ def predict(
     explain = explain or explain_plot is not None
     if explain and csv is not None:
         raise typer.BadParameter("a CSV table has no place for explanations; take --json.", param_hint="--explain")
-    predictor = Predictor(model, device=device)
+    predictor = Predictor(model, device=device, members=members)
     reading = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
+    chunks: Iterable[Columns]
     if explain:
-        tables = explained_tables(
+        from paraisite.cli.explain import explained_tables
+
+        chunks = explained_tables(
             predictor, files, None if json else console, explain_plot, reading, structure_format or None
         )
     else:
-        tables = predictor.stream_files(
+        chunks = predictor.stream_columns(
             files,
             format=structure_format or None,
             processes=processes,
             allow_missing_hydrogens=allow_missing_hydrogens,
         )
-    counts: dict[str, int] = {}
-    shown: list[pd.DataFrame] = []
+    counts = Counter[str]()
+    shown: dict[str, list[Any]] = {}
     with TableWriter(csv, json) as writer:
-        for table in tables:
-            writer.write(table)
-            for status, count in table["status"].value_counts().items():
-                counts[str(status)] = counts.get(str(status), 0) + int(count)
-            if not quiet and sum(map(len, shown)) <= SHOWN_ROWS:
-                shown.append(table)
+        for chunk in chunks:
+            writer.write(chunk)
+            columns = plain_columns(chunk)
+            if not quiet and counts.total() <= SHOWN_ROWS:
+                shown = {name: [*shown.get(name, []), *values] for name, values in columns.items()}
             if quiet or (csv or json):
-                _warn(table)
-    total = sum(counts.values())
-    if not quiet and shown:
-        show_predictions(pd.concat(shown, ignore_index=True), console, predictor.caution)
-    predicted = sum(counts.get(status, 0) for status in predicted_statuses(reading))
+                _warn(columns)
+            counts.update(columns["status"])
+    if shown:
+        show_predictions(shown, console, predictor.caution)
+    return _summarise(counts, predicted_statuses(reading))
+
+
+def _warn(columns: dict[str, list[Any]]) -> None:
+    """Name the failures on the error stream where the table goes to a file."""
+    for kappa, status, error in zip(columns["kappa"], columns["status"], columns["error"], strict=True):
+        if is_missing(kappa):
+            say(f"{status}: {error}")
+
+
+def _summarise(counts: Counter[str], predicted: Collection[str]) -> int:
+    """Say how many structures there are of each status; the exit code."""
+    total = counts.total()
     others = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "ok")
-    Console(stderr=True).print(f"{total} structures: {counts.get('ok', 0)} ok" + (f", {others}" if others else ""))
+    say(f"{total} structures: {counts['ok']} ok" + (f", {others}" if others else ""))
     if total == 0:
         raise ParaisiteError("No structure was found in the files given.")
-    return 0 if predicted == total else SOME_FAILED
-
-
-def _warn(table: pd.DataFrame) -> None:
-    """Name the failures on the error stream where the table goes to a file."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    for row in table[table["kappa_mean"].isna()].to_dict("records"):
-        errors.print(f"{row['status']}: {row['error']}", markup=False)
+    return 0 if sum(counts[status] for status in predicted) == total else SOME_FAILED
 
 
 def evaluate(
@@ -146,12 +162,15 @@ def evaluate(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the predictions as CSV.")] = None,
     kappa_column: Annotated[str, typer.Option("--kappa-column", help="Name of the κ column of a file.")] = "",
     data_folder: DataOption = None,
+    members: MembersOption = False,
     device: DeviceOption = "cpu",
 ) -> int:
     """Compare predictions with known κ at 300 K in W/(m K)."""
     from paraisite.prediction.evaluation import evaluate as run
 
-    result = run(data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device)
+    result = run(
+        data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device, members=members
+    )
     console = Console()
     show_errors(
         result.errors.T, console, f"Errors of {model} on {result.data.name} ({len(result.data.crystals)} crystals)"
@@ -162,9 +181,9 @@ def evaluate(
         with TableWriter(csv, None) as writer:
             writer.write(result.table)
     failures = [failure.message for failure in result.data.failures]
-    failures += list(result.table.loc[result.table["kappa_mean"].isna(), "error"])
+    failures += list(result.table.loc[result.table["kappa"].isna(), "error"])
     for message in failures:
-        Console(stderr=True, soft_wrap=True).print(f"Left out: {message}", markup=False)
+        say(f"Left out: {message}")
     return SOME_FAILED if failures else 0
 
 

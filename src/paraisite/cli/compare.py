@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from paraisite.cli.output import SOME_FAILED, say
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from paraisite.comparison import ComparisonProgress
 
 DEFAULT_CANDIDATES = "median,knn,extra_trees,gaussian_process_magpie,gaussian_process_aflow"
@@ -48,8 +50,10 @@ def compare(
             "--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."
         ),
     ] = None,
-) -> None:
+) -> int:
     """Compare candidates for predicting κ under the same splits: errors, calibration, cost, and paired tests."""
+    import pandas as pd
+
     from paraisite import comparison
 
     with _progress(Console(stderr=True)) as report:
@@ -66,11 +70,9 @@ def compare(
     _show(table, pd.read_csv(output / "pairs.csv"), Console(highlight=False), with_pairs=bool(against))
     outdated = json.loads((output / "comparison.json").read_text(encoding="utf-8"))["outdated"]
     for job in outdated:
-        text = f"Left out: {job} was done with other data; name its candidate to have it done again."
-        Console(stderr=True, soft_wrap=True).print(text, markup=False)
-    Console(highlight=False, soft_wrap=True).print(
-        f"Tables, paired tests, errors by group and predictions: {output}", markup=False
-    )
+        say(f"Left out: {job} was done with other data; name its candidate to have it done again.")
+    say(f"Tables, paired tests, errors by group and predictions: {output}", stderr=False)
+    return SOME_FAILED if outdated else 0
 
 
 def _names(text: str) -> list[str]:
@@ -107,6 +109,8 @@ def _text_table(view: pd.DataFrame, title: str) -> Table:
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[ComparisonProgress], None]]:
     """Show the jobs that are done, and the one at work with its splits."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("jobs"),
         BarColumn(bar_width=24),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from paraisite.cli.progress import fetch_sentence
+from paraisite.cli.output import clean
 
 if TYPE_CHECKING:
     from paraisite.fetch.catalogue import DataEntry
@@ -97,10 +97,12 @@ def fetch(
 @contextmanager
 def _fetch_progress() -> Iterator[Report]:
     """Show one line that changes while the block fetches; give the function that reports a step."""
+    from paraisite.cli.progress import fetch_sentence
+
     with Console(stderr=True, highlight=False).status("asking …") as status:
 
         def report(progress: FetchProgress) -> None:
-            status.update(fetch_sentence(progress))
+            status.update(clean(fetch_sentence(progress)))
 
         yield report
 

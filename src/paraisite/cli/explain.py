@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from paraisite.cli.output import clean
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from paraisite.models.explanation import Explanation, Section
     from paraisite.prediction.predict import Predictor
     from paraisite.structures.crystal import ReadOptions
@@ -44,6 +46,8 @@ def explained_tables(
     Raises:
         ParaisiteError: The model cannot be explained, or pictures are wanted without the library that they need.
     """
+    import pandas as pd
+
     from paraisite.prediction.prepare import prepare
     from paraisite.reporting.attributions import plot_attributions
     from paraisite.structures.readers import iter_crystals
@@ -69,7 +73,7 @@ def explained_tables(
 def show_explanation(explanation: Explanation, console: Console) -> None:
     """Show an explanation as a block: what the prediction is made of, its nearest crystals, its descriptors."""
     title = f"{explanation.formula}  {explanation.material_id}"
-    console.print(f"Why {title.strip()}", style="bold", markup=False, highlight=False)
+    console.print(f"Why {clean(title.strip())}", style="bold", markup=False, highlight=False)
     for section in explanation.sections():
         _show(_section(section), console)
     if explanation.note:
@@ -116,7 +120,7 @@ def _table(*headers: str) -> Table:
 
 
 def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
+    return clean(text).replace("[", "\\[")
 
 
 def _picture_name(number: int, material_id: str) -> str:

@@ -6,9 +6,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from paraisite.cli import commands
+from paraisite.cli.output import say, set_up_streams
 from paraisite.errors import ParaisiteError
 from paraisite.version import __version__
 
@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code; the process also exits with it when called as a program.
     """
+    set_up_streams()
     given = sys.argv[1:] if arguments is None else arguments
     code = _run(given)
     if arguments is None:
@@ -71,7 +72,7 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted; the same command goes on where it stopped (a scan with --resume).")
+        say("Interrupted; the same command goes on where it stopped (a scan with --resume).")
         return 130
     except Exception as error:
         if debug:
@@ -87,16 +88,12 @@ def _explain(error: Exception) -> int:
         show()
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        _say(f"Error: {error.filename}: {error.strerror}.")
+        say(f"Error: {error.filename}: {error.strerror}.")
     elif isinstance(error, ParaisiteError | OSError):
-        _say(f"Error: {error}")
+        say(f"Error: {error}")
     else:
-        _say(f"Unexpected {type(error).__name__}: {error} (run again with --debug for the traceback).")
+        say(f"Unexpected {type(error).__name__}: {error} (run again with --debug for the traceback).")
     return 1
-
-
-def _say(sentence: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
 
 
 if __name__ == "__main__":

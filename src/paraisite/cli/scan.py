@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 
 from paraisite.cli.data import LimitOption
-from paraisite.cli.output import SOME_FAILED
-from paraisite.cli.progress import scan_progress
+from paraisite.cli.output import SOME_FAILED, say
 from paraisite.models.names import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -43,6 +42,9 @@ def scan(
             help="Predict crystals whose sites lack hydrogens of the stated formula, with this as their status.",
         ),
     ] = False,
+    members: Annotated[
+        bool, typer.Option("--members", help="Keep each member's κ, their mean and spread; analyze uses them.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     engine: Annotated[str, typer.Option("--engine", help="local, or ray for a cluster.")] = "local",
     address: Annotated[
@@ -50,6 +52,7 @@ def scan(
     ] = None,
 ) -> int:
     """Predict κ of every structure of SOURCE: one row each in Parquet parts that a killed scan keeps."""
+    from paraisite.cli.progress import scan_progress
     from paraisite.fetch.policy import parse_limits
     from paraisite.screening.scan import ScanOptions
     from paraisite.screening.scan import scan as run
@@ -62,6 +65,7 @@ def scan(
             piece_size=piece_size,
             symmetry=symmetry,
             allow_missing_hydrogens=allow_missing_hydrogens,
+            members=members,
             resume=resume,
             query=query,
             engine=cast("Literal['local', 'ray']", engine),
@@ -71,7 +75,6 @@ def scan(
             fetch_limits=parse_limits(limit or ()),
         )
         result = run(source, output, options)
-    console = Console()
     rate = f", {result.rows_now / result.seconds:.0f} crystals/s" if result.rows_now else ""
-    console.print(f"{result.rows} structures, {result.failed} without a prediction{rate}: {output}")
+    say(f"{result.rows} structures, {result.failed} without a prediction{rate}: {output}", stderr=False)
     return SOME_FAILED if result.failed else 0

@@ -9,15 +9,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, show_predictions
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_predictions, show_table
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from paraisite.screening.selection import Selection
 
 DEFAULT_TOP = 20
@@ -30,14 +30,14 @@ CsvOption = Annotated[Path | None, typer.Option("--csv", help="Write the rows as
 JsonOption = Annotated[
     Path | None, typer.Option("--json", help="Write the rows as a JSON array; - is the standard output.")
 ]
-LowestOption = Annotated[int | None, typer.Option("--lowest", min=1, help="So many rows of the lowest mean κ.")]
-HighestOption = Annotated[int | None, typer.Option("--highest", min=1, help="So many rows of the highest mean κ.")]
+LowestOption = Annotated[int | None, typer.Option("--lowest", min=1, help="So many rows of the lowest κ.")]
+HighestOption = Annotated[int | None, typer.Option("--highest", min=1, help="So many rows of the highest κ.")]
 MaxAtomsOption = Annotated[int | None, typer.Option("--max-atoms", min=1, help="Atoms of the cell, at most.")]
 ElementsOption = Annotated[str, typer.Option("--elements", help="Elements that must all be there, such as Ba,Sb.")]
 WithoutOption = Annotated[str, typer.Option("--without-elements", help="Elements that must not be there.")]
 DomainOption = Annotated[str | None, typer.Option("--domain", help="inside, edge or outside of the model's domain.")]
 SpreadOption = Annotated[
-    float | None, typer.Option("--max-relative-spread", min=0, help="Standard deviation over mean, at most.")
+    float | None, typer.Option("--max-relative-spread", min=0, help="Members' standard deviation over mean, at most.")
 ]
 UniqueOption = Annotated[bool, typer.Option("--unique", help="One row of each structure, that of the smallest cell.")]
 WhereOption = Annotated[
@@ -86,7 +86,7 @@ def top(
     if csv or json:
         _give([table], csv, json)
     elif table.empty:
-        _say("No row passes the conditions.")
+        say("No row passes the conditions.")
     else:
         show_predictions(table, Console())
 
@@ -119,14 +119,14 @@ def export(
     )
     failed = 0
     if csv is not None:
-        _say(f"{export_csv(out, csv, selection, features)} rows: {csv}")
+        say(f"{export_csv(out, csv, selection, features)} rows: {csv}")
     if structures is not None:
         table = export_structures(out, structures, selection, features)
         missing = table[table["status"] != EXPORTED]
         failed = len(missing)
         for message in missing["error"].head(SHOWN_ROWS):
-            _say(str(message))
-        _say(f"{len(table) - failed} of {len(table)} crystals: {structures}")
+            say(str(message))
+        say(f"{len(table) - failed} of {len(table)} crystals: {structures}")
     return SOME_FAILED if failed else 0
 
 
@@ -151,7 +151,7 @@ def analyze(
     from paraisite.screening.analysis.report import analyze as run
 
     options = AnalysisOptions(tuple(labels or ()), features, tuple(compare or ()), candidates)
-    Console().print(f"Report: {run(outs, output, options)}", soft_wrap=True)
+    say(f"Report: {run(outs, output, options)}", stderr=False)
 
 
 def _selection(
@@ -196,27 +196,6 @@ def _give(chunks: Iterable[pd.DataFrame], csv: Path | None, json: Path | None) -
         return
     shown = next(stream)
     more = len(shown) > SHOWN_ROWS or next(stream, None) is not None
-    _show(shown.head(SHOWN_ROWS), Console())
+    show_table(shown.head(SHOWN_ROWS), Console())
     if more:
-        _say(f"… the first {min(len(shown), SHOWN_ROWS)} rows; --csv FILE or --json FILE keeps them all.")
-
-
-def _show(table: pd.DataFrame, console: Console) -> None:
-    """Show any table: numbers to the right, what is missing empty."""
-    view = Table(box=None, header_style="bold", pad_edge=False)
-    for name in table.columns:
-        is_number = pd.api.types.is_numeric_dtype(table[name])
-        view.add_column(str(name).replace("[", "\\["), justify="right" if is_number else "left", overflow="fold")
-    for row in table.itertuples(index=False, name=None):
-        view.add_row(*(_cell(value) for value in row))
-    console.print(view)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.6g}"
-    return "" if value is None or value is pd.NA else str(value).replace("[", "\\[")
-
-
-def _say(sentence: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
+        say(f"… the first {min(len(shown), SHOWN_ROWS)} rows; --csv FILE or --json FILE keeps them all.")

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from paraisite.cli.output import SOME_FAILED
+from paraisite.cli.output import SOME_FAILED, say
 
 if TYPE_CHECKING:
     from paraisite.study.reproduce import StudyProgress
@@ -38,10 +37,9 @@ def reproduce(
 
     with _study_progress(Console(stderr=True)) as report:
         study = run(output, data_folder, quick=quick, only=only or (), processes=processes, report=report)
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
     for state in study.failed:
-        errors.print(f"Failed: {state.id}: {state.error}", markup=False)
-    Console().print(f"Report: {study.report}")
+        say(f"Failed: {state.id}: {state.error}")
+    say(f"Report: {study.report}", stderr=False)
     return SOME_FAILED if study.failed else 0
 
 
@@ -51,12 +49,14 @@ def report(
     """Write a study's report anew from its run folders."""
     from paraisite.study.report.write import write_report
 
-    Console().print(f"Report: {write_report(output)}")
+    say(f"Report: {write_report(output)}", stderr=False)
 
 
 @contextmanager
 def _study_progress(console: Console) -> Iterator[Callable[[StudyProgress], None]]:
     """Show the jobs that are done, and those at work with their epochs."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("jobs"),
         BarColumn(bar_width=24),

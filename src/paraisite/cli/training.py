@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 
-from paraisite.cli.output import show_errors, show_predictions
+from paraisite.cli.output import SOME_FAILED, say, show_errors, show_predictions
 from paraisite.models.names import DEFAULT_MODEL
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a stopped run is continued.")]
@@ -50,7 +49,7 @@ def train(
         run(chosen, output, RunOptions(data_folder, device=device, tf32=tf32, report=report))
     for stage in chosen.stages:
         show_stage(output / stage.name, console)
-    console.print(f"Model: {output / chosen.stages[-1].name / 'model'}")
+    say(f"Model: {output / chosen.stages[-1].name / 'model'}", stderr=False)
 
 
 def finetune(
@@ -78,12 +77,14 @@ def finetune(
         bool, typer.Option("--accept-scale", help="Take κ that is on quite another scale than the model's predictions.")
     ] = False,
     device: DeviceOption = "cpu",
-) -> None:
+) -> int:
     """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
     from paraisite.cli.progress import training_progress
     from paraisite.models.interface import RefitOptions
+    from paraisite.threads import require_device
     from paraisite.training.finetune import finetune as run
 
+    require_device(device)
     with training_progress(Console(stderr=True)) as report:
         options = RefitOptions(
             epochs=epochs,
@@ -96,13 +97,13 @@ def finetune(
             report=report,
         )
         result = run(data, output, options, model=model)
-    console = Console()
-    show_errors(result.errors, console, result.title)
+    show_errors(result.errors, Console(), result.title)
     for message in result.warnings:
-        Console(stderr=True, soft_wrap=True).print(f"Warning: {message}", markup=False)
+        say(f"Warning: {message}")
     for message in result.left_out:
-        Console(stderr=True, soft_wrap=True).print(f"Left out: {message}", markup=False)
-    console.print(f"Model: {result.folder} (predict with --model {output})")
+        say(f"Left out: {message}")
+    say(f"Model: {result.folder} (predict with --model {output})", stderr=False)
+    return SOME_FAILED if result.left_out else 0
 
 
 def demo(
@@ -110,6 +111,8 @@ def demo(
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of each step.")] = 300,
 ) -> None:
     """Fine-tune the 9 models on Togo15, compare with the paper, predict example crystals and draw two plots."""
+    import pandas as pd
+
     from paraisite.cli.progress import training_progress
     from paraisite.demo import run_demo
 
@@ -127,7 +130,7 @@ def demo(
         console.print("Recorded: its formation-energy weights are not shipped; with PARAISITE_DATA it is trained here.")
     show_predictions(result.predictions, console)
     for picture in result.pictures:
-        console.print(f"Plot: {picture}")
+        say(f"Plot: {picture}", stderr=False)
 
 
 def show_stage(folder: Path, console: Console) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from ase.data import chemical_symbols
 
 from paraisite.comparison.job import Job
 from paraisite.comparison.protocols import Pool
 from paraisite.comparison.signs import element_fractions, split_signs
+from paraisite.elements import SYMBOLS
 
 KAPPA_EDGES = (3.0, 10.0, 30.0, 100.0)
 KAPPA_RANGES = ("<3", "3–10", "10–30", "30–100", "≥100")
@@ -122,7 +122,7 @@ def _groups(
     for name in sorted(set(prototype) - {""}):
         yield "structure_type", name, prototype == name
     for number in np.flatnonzero(present.any(axis=0)).tolist():
-        yield "element", chemical_symbols[number], present[:, number]
+        yield "element", SYMBOLS[number], present[:, number]
     range_number = np.searchsorted(KAPPA_EDGES, table["kappa"].to_numpy(), side="right")
     for position, name in enumerate(KAPPA_RANGES):
         yield "kappa", name, range_number == position

@@ -84,10 +84,7 @@ def _draw_parity(crystals: dict[str, pd.DataFrame], names: dict[str, str], folde
     """Draw predicted against reference κ, a panel a protocol, the bar the 90 % interval."""
     joined = pd.concat([table.assign(protocol=name, candidate=names[name]) for name, table in crystals.items()])
     data = joined[["candidate", "protocol", "material_id", "formula", "prototype", "kappa", "predicted", "low", "high"]]
-    tables = {
-        protocol: table.rename(columns={"predicted": "kappa_mean", "low": "kappa_low", "high": "kappa_high"})
-        for protocol, table in crystals.items()
-    }
+    tables = {name: table.rename(columns={"low": "lowest", "high": "highest"}) for name, table in crystals.items()}
     columns = min(3, len(tables))
     rows = -(-len(tables) // columns)
     with drawn(folder, "parity", data, (3.1 * columns + 0.3, 3.3 * rows + 0.3)) as figure:
@@ -95,7 +92,7 @@ def _draw_parity(crystals: dict[str, pd.DataFrame], names: dict[str, str], folde
         for axes in panels[len(tables) :]:
             axes.axis("off")
         for axes, (protocol, table) in zip(panels, tables.items(), strict=False):
-            bars = {name: table[name].fillna(table["kappa_mean"]) for name in ("kappa_low", "kappa_high")}
+            bars = {name: table[name].fillna(table["predicted"]) for name in ("lowest", "highest")}
             draw_parity(axes, table.assign(**bars), _colour(parse_spec(names[protocol])), _decades(table))
             axes.set(xlabel="reference κ (W/(m K))", ylabel="predicted κ (W/(m K))")
             axes.set_title(f"{SHORT_TITLES[protocol]}\n{names[protocol]}", fontsize=8)
@@ -105,7 +102,7 @@ def _draw_parity(crystals: dict[str, pd.DataFrame], names: dict[str, str], folde
 
 def _decades(table: pd.DataFrame) -> tuple[float, float]:
     """Decades that hold all points; the ends of the bars may lie outside."""
-    values = np.log10(table[["kappa", "kappa_mean"]].to_numpy())
+    values = np.log10(table[["kappa", "predicted"]].to_numpy())
     return float(10 ** np.floor(values.min())), float(10 ** np.ceil(values.max()))
 
 

@@ -113,7 +113,7 @@ def _table(split: Split, pool: Pool, prediction: CandidatePrediction) -> pd.Data
     return pd.DataFrame({
         "run": split.run,
         "material_id": [crystal.material_id for crystal in pool.take(split.predicted)],
-        "formula": pool.formula[split.predicted],
+        "formula": [crystal.formula for crystal in pool.take(split.predicted)],
         "prototype": pool.prototype[split.predicted],
         "kappa": pool.kappa[split.predicted],
         "predicted": 10**prediction.log10_kappa,

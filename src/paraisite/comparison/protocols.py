@@ -110,7 +110,7 @@ def load_pool(names: Sequence[str], data_folder: Path | None = None) -> Pool:
         crystals=crystals,
         kappa=np.concatenate([part.kappa for part in parts]),
         source=np.repeat(np.array(names), [len(part.crystals) for part in parts]),
-        formula=np.array([crystal.formula for crystal in crystals]),
+        formula=np.array([crystal.composition for crystal in crystals]),
         prototype=np.concatenate([_prototypes(part) for part in parts]),
         sources={name: part.source for name, part in zip(names, parts, strict=True)},
     )

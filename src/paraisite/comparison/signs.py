@@ -7,9 +7,9 @@ errors of all crystals that show a sign beside those of the crystals that show n
 from __future__ import annotations
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from paraisite.comparison.protocols import Pool, Split
+from paraisite.elements import SYMBOLS
 
 RARE = 2
 """Most training crystals with an element that counts as rare."""
@@ -50,7 +50,7 @@ class TrainingPart:
     def _elements(self, elements: np.ndarray, most: int, text: str) -> str:
         counts = self._counts[elements]
         shown = elements[counts == 0] if most == 0 else elements[(counts > 0) & (counts <= most)]
-        return text.format(" or ".join(chemical_symbols[number] for number in shown)) if len(shown) else ""
+        return text.format(" or ".join(SYMBOLS[number] for number in shown)) if len(shown) else ""
 
     def _structure_type(self, prototype: str) -> str:
         known = not prototype or (self._prototype == prototype).any()
@@ -86,7 +86,7 @@ class TrainingPart:
 
 def element_fractions(pool: Pool) -> np.ndarray:
     """Fraction of each element in each crystal, by atomic number, [n_crystals, 119]."""
-    counts = np.stack([np.bincount(crystal.numbers, minlength=len(chemical_symbols)) for crystal in pool.crystals])
+    counts = np.stack([np.bincount(crystal.numbers, minlength=len(SYMBOLS)) for crystal in pool.crystals])
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 

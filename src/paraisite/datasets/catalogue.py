@@ -21,6 +21,7 @@ from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
 from paraisite.errors import DataError
 from paraisite.graphs.cache import cache_folder, content_key
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
+from paraisite.html_tables import html_table
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.readers import iter_crystals
 
@@ -30,6 +31,10 @@ GROUP = "paraisite.data_sets"
 """Entry points of other packages: the name is that of the data set, the object a function that gives the `DataSet`."""
 KAPPA_COLUMNS = ("kappa", "kappa_w_per_mk", "ltc", "thermal_conductivity")
 FILE_COLUMNS = ("file", "path", "filename", "structure")
+
+
+SHOWN_CRYSTALS = 10
+"""Crystals that a notebook shows of a data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,27 @@ class DataSet:
             identity = f"{content_key(self.crystals, DEFAULT_GRAPH_SETTINGS)} {hash_of(self.kappa)}"
         low = self.level in LOW_LEVELS if self.low is None else self.low
         return Source(self.name, str(self.level), noise_prior(self.level, self.noise_log10), identity, low)
+
+    def __len__(self) -> int:
+        """Number of crystals."""
+        return len(self.crystals)
+
+    def __iter__(self) -> Iterator[Crystal]:
+        """The crystals, so that `paraisite.predict` takes a data set as it is."""
+        return iter(self.crystals)
+
+    def __repr__(self) -> str:
+        """Name and counts, instead of all crystals."""
+        return f"DataSet({self.name!r}, {len(self)} crystals, {len(self.failures)} left out)"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first crystals with their κ."""
+        rows = [
+            (crystal.material_id, crystal.formula, crystal.n_atoms, f"{kappa:.3g}")
+            for crystal, kappa in zip(self.crystals[:SHOWN_CRYSTALS], self.kappa, strict=False)
+        ]
+        note = f"{self!r}, κ at 300 K in W/(m K); the first {len(rows)}"
+        return html_table(("material_id", "formula", "n_atoms", "κ"), rows, note)
 
 
 def load_data_set(name: str, data_folder: str | Path | None = None, kappa_column: str | None = None) -> DataSet:

@@ -15,8 +15,8 @@ from typing import Any
 
 import gemmi
 import numpy as np
-from ase.data import atomic_numbers
 
+from paraisite.elements import ATOMIC_NUMBERS
 from paraisite.errors import DataError
 from paraisite.structures.crystal import Crystal
 
@@ -351,9 +351,9 @@ def _cell_from_parameters(parameters: Parameters) -> np.ndarray:
 def _numbers(symbols: Sequence[str]) -> np.ndarray:
     """Atomic numbers, [n_atoms] int64."""
     for symbol in symbols:
-        if atomic_numbers.get(symbol, 0) == 0:
+        if ATOMIC_NUMBERS.get(symbol, 0) == 0:
             raise DataError(f"{symbol!r} is no element; give a chemical symbol such as Mg.")
-    return np.array([atomic_numbers[symbol] for symbol in symbols], dtype=np.int64)
+    return np.array([ATOMIC_NUMBERS[symbol] for symbol in symbols], dtype=np.int64)
 
 
 def _wrapped(fractional: np.ndarray) -> np.ndarray:

@@ -9,16 +9,13 @@ volumes enter as logarithms, as κ itself does: models of κ are products of pow
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers, covalent_radii
 
-from paraisite.elements import ELEMENTS, PAULING_ELECTRONEGATIVITY
+from paraisite.elements import ELEMENTS, PAULING_ELECTRONEGATIVITY, element_properties
 from paraisite.features.environments import count_environments
 from paraisite.features.smooth import CUTOFF_ANGSTROM, bond_weights, soft_nearest
 from paraisite.graphs.build import build_store
@@ -210,13 +207,10 @@ def _count_elements(store: GraphStore, graph: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _elements() -> _Elements:
-    text = (files("paraisite") / "data" / "elements.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
-    columns = {name: _filled([float(row[name] or "nan") for row in rows]) for name in rows[0] if name != "symbol"}
-    numbers = [atomic_numbers[symbol] for symbol in ELEMENTS]
+    columns = {name: _filled(values) for name, values in element_properties().items()}
     pauling = [PAULING_ELECTRONEGATIVITY[symbol] for symbol in ELEMENTS]
-    mass, radius = atomic_masses[numbers], covalent_radii[numbers]
-    electronegativity = _filled([value if value < 9.0 else np.nan for value in pauling])
+    mass, radius = columns["atomic_mass"], columns["covalent_radius"]
+    electronegativity = _filled(np.array([value if value < 9.0 else np.nan for value in pauling]))
     properties = np.column_stack([
         electronegativity, columns["valence_electrons"], columns["mendeleev_number"], np.log(columns["melting_point"]),
         columns["p_electrons"], columns["d_electrons"], columns["first_ionization_energy"],
@@ -225,7 +219,6 @@ def _elements() -> _Elements:
     return _Elements(mass, radius, electronegativity, properties)
 
 
-def _filled(values: list[float]) -> np.ndarray:
+def _filled(column: np.ndarray) -> np.ndarray:
     """What an element lacks is the mean over the others."""
-    column = np.array(values)
     return np.where(np.isnan(column), np.nanmean(column), column)

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
+from paraisite.elements import SYMBOLS
 from paraisite.features.structure import structure_features
 from paraisite.structures.crystal import Crystal
 
@@ -49,5 +49,5 @@ def _magpie() -> Any:
 def _magpie_row(composition: tuple[tuple[int, int], ...]) -> np.ndarray:
     from pymatgen.core.composition import Composition  # noqa: PLC0415 - slow to import
 
-    content = {chemical_symbols[number]: count for number, count in composition}
+    content = {SYMBOLS[number]: count for number, count in composition}
     return np.array(_magpie().featurize(Composition(content)), dtype=np.float64)

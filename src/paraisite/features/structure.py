@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import atomic_masses, chemical_symbols, covalent_radii
 
-from paraisite.elements import PAULING_ELECTRONEGATIVITY
+from paraisite.elements import PAULING_ELECTRONEGATIVITY, SYMBOLS, atomic_masses, covalent_radii
 from paraisite.errors import StructureError
 from paraisite.features.row_cache import RowCache
 from paraisite.graphs.neighbours import NeighbourPairs, find_neighbours
@@ -80,8 +79,8 @@ def structure_features(crystals: Sequence[Crystal]) -> np.ndarray:
 
 def _structure_row(crystal: Crystal) -> np.ndarray:
     symmetry = find_symmetry(crystal)
-    mass = atomic_masses[crystal.numbers]
-    radius = covalent_radii[crystal.numbers]
+    mass = atomic_masses(crystal.numbers)
+    radius = covalent_radii(crystal.numbers)
     volume_per_atom = crystal.volume / crystal.n_atoms
     electronegativity = _electronegativity(crystal.numbers)
     nearest, coordination, relative = _bonds(crystal, radius)
@@ -96,7 +95,7 @@ def _structure_row(crystal: Crystal) -> np.ndarray:
 
 def _electronegativity(numbers: np.ndarray) -> np.ndarray:
     """Pauling electronegativities of those atoms that have one; one zero where none has (He, Ne, Ar)."""
-    known = [PAULING_ELECTRONEGATIVITY.get(chemical_symbols[number], 9.0) for number in numbers]
+    known = [PAULING_ELECTRONEGATIVITY.get(SYMBOLS[number], 9.0) for number in numbers]
     return np.array([value for value in known if value < 9.0] or [0.0])
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from paraisite.errors import StructureError
 from paraisite.structures.checks import check_crystal, numbers_of, one_line
 from paraisite.structures.cif import lattice_vectors
-from paraisite.structures.crystal import Crystal, reduced_formula
+from paraisite.structures.crystal import Crystal
+from paraisite.structures.formula import reduced_formula
 
 _SEPARATORS = re.compile(r"[\s,;:\[\]\"']+")
 MAX_ATOMS = 100_000

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import pi
+from typing import Any
 
 import numpy as np
-from ase.geometry import minkowski_reduce
-from vesin import NeighborList
 
 from paraisite.errors import StructureError
 from paraisite.graphs.settings import GraphSettings
 from paraisite.structures.crystal import Crystal
+from paraisite.threads import import_without
 
+NeighborList: Any = import_without("vesin", "torch", "ase").NeighborList
 CUTOFF_MARGIN_ANGSTROM = 1e-8
 """A pair at the cutoff to rounding is inside, as in pymatgen, however the crystal is turned."""
 MIN_DISTANCE_ANGSTROM = 0.4
@@ -115,6 +116,8 @@ def _compact_cell(crystal: Crystal, cutoff_angstrom: float) -> tuple[np.ndarray,
     cell, fractional = crystal.cell, crystal.fractional
     heights = _heights(cell, crystal.volume)
     if heights.min() < SKEWED_HEIGHT_ANGSTROM:
+        from ase.geometry import minkowski_reduce  # noqa: PLC0415 - few cells need it
+
         reduced, operation = minkowski_reduce(cell)
         # reduced = operation @ cell, and the positions stay: f_reduced @ operation @ cell = f @ cell.
         cell, fractional = np.asarray(reduced), fractional @ np.linalg.inv(operation)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from paraisite.features.vocabulary import GROUPS
+from paraisite.html_tables import html_table
 
 N_SHOWN = 8
 """Descriptors that are shown singly to a reader; the rest is one sum."""
@@ -58,7 +59,7 @@ class Explanation:
         material_id: Identifier of the crystal.
         formula: Its reduced formula.
         source: Where it was read.
-        kappa: Point estimate, `kappa_median` of the table of predictions.
+        kappa: Point estimate, `kappa` of the table of predictions.
         median_kappa: Median of the predictive distribution, where the attributions end; the point estimate where there is no
             other.
         background_kappa: Geometric mean of the median κ over the background crystals, where the attributions start; None
@@ -85,6 +86,14 @@ class Explanation:
             if self.attributions
         }
         return dict(sorted(sums.items(), key=lambda item: -abs(item[1])))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the tables of the explanation, and the largest attributions."""
+        rows = [row for section in self.sections() for row in section.rows]
+        width = max(map(len, rows))
+        rows += [(one.text, f"× {10**one.log10_kappa:.2f}") for one in self.attributions[:N_SHOWN]]
+        filled = [(*row, *[""] * (width - len(row))) for row in rows]
+        return html_table(("", "κ in W/(m K)", *[""] * (width - 2)), filled, f"Why {self.formula} {self.material_id}")
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values, the sums of the groups among them."""

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
-import pandas as pd
 
 from paraisite.datasets.catalogue import DataSet
 from paraisite.datasets.levels import Source
@@ -20,6 +19,9 @@ from paraisite.models.inputs import Inputs, Needs
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.structures.crystal import Crystal
 from paraisite.uncertainty.judgement import Judgement
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)

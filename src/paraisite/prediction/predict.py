@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pandas as pd
-
-from paraisite.errors import StructureError
+from paraisite.errors import DataError, StructureError
 from paraisite.models.files import find_model, read_card
 from paraisite.models.interface import Model, ModelOutput
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.models.registry import load_model
-from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare, prepare_paths
-from paraisite.prediction.table import columns, make_table
-from paraisite.prediction.worker import WorkerPool
-from paraisite.structures.convert import as_crystal
+from paraisite.prediction.chunks import prepare_paths
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
+from paraisite.prediction.table import columns, make_columns, make_table
+from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
+from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
-from paraisite.structures.readers import STANDARD_INPUT, structure_files
+from paraisite.structures.readers import STANDARD_INPUT, iter_crystals, structure_files
 
 if TYPE_CHECKING:
+    import pandas as pd
     from ase import Atoms
     from pymatgen.core.structure import Structure
+
+    Given: TypeAlias = str | Path | Crystal | Structure | Atoms
+    """A structure, or the path of a file or folder of structures."""
 
 WORKER_FILES = 200
 WORKER_BYTES = 1_000_000
@@ -38,11 +41,17 @@ class Predictor:
     Attributes:
         model: The model.
         needs: What it asks of every crystal.
+        members: Whether its tables give the members too.
         caution: What the model says of all its predictions, last in every `domain_reason`; mostly empty.
     """
 
     def __init__(
-        self, model: str | Path | Model = DEFAULT_MODEL, *, device: str = "cpu", threads: int | None = None
+        self,
+        model: str | Path | Model = DEFAULT_MODEL,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        members: bool = False,
     ) -> None:
         """Load a model.
 
@@ -50,6 +59,7 @@ class Predictor:
             model: Name of a shipped model, a model folder, or a model that is loaded already, which stays as it is.
             device: `cpu` or `cuda`.
             threads: CPU threads of a network; without it, one for small graphs, where more are slower, else one a core.
+            members: Whether its tables give each member's κ, their mean and standard deviation too.
 
         Raises:
             ModelFileError: There is no such model, or it is damaged.
@@ -57,6 +67,7 @@ class Predictor:
         self.model = model if isinstance(model, Model) else load_model(model, device, threads)
         self.caution = "" if isinstance(model, Model) else str(read_card(find_model(model)).get("caution", ""))
         self.needs = self.model.needs
+        self.members = members
 
     @property
     def n_members(self) -> int:
@@ -66,7 +77,7 @@ class Predictor:
     @property
     def columns(self) -> list[str]:
         """Columns of every table that this predictor makes."""
-        return columns(self.n_members)
+        return columns(self.n_members if self.members else None)
 
     def outputs(self, chunk: Prepared) -> ModelOutput:
         """Predict and judge the crystals of a chunk that have a graph."""
@@ -77,26 +88,24 @@ class Predictor:
         """Predict a chunk of graphs."""
         return self._table(chunk, self.outputs(chunk))
 
-    @staticmethod
-    def _table(chunk: Prepared, said: ModelOutput) -> pd.DataFrame:
-        return make_table(chunk.rows, chunk.predicted, said.kappa, said.judgement)
+    def _table(self, chunk: Prepared, said: ModelOutput) -> pd.DataFrame:
+        return make_table(chunk.rows, chunk.predicted, said.kappa, said.judgement, members=self.members)
 
-    def predict(self, structures: Iterable[Crystal | Structure | Atoms]) -> pd.DataFrame:
-        """Predict crystals given as objects.
+    def predict(self, structures: Given | Iterable[Given]) -> pd.DataFrame:
+        """Predict crystals.
 
         Args:
-            structures: `Crystal`, pymatgen `Structure` or ASE `Atoms` objects.
+            structures: One crystal or any iterable of them, mixed as they come: `Crystal`, pymatgen `Structure` or ASE
+                `Atoms` objects, and paths of structure files or of folders of them.
 
         Returns:
-            One row a structure; one that cannot be predicted has its reason in `status` and `error`.
+            One row per structure, in their order; one that cannot be predicted has its reason in `status` and `error`.
         """
         return self._join([self._table(chunk, said) for chunk, said in self.predict_chunks(structures)])
 
-    def predict_chunks(
-        self, structures: Iterable[Crystal | Structure | Atoms]
-    ) -> Iterator[tuple[Prepared, ModelOutput]]:
-        """Predict crystals given as objects, a chunk at a time, and give all that the model says instead of a table."""
-        items = (_convert(index, structure) for index, structure in enumerate(structures, 1))
+    def predict_chunks(self, structures: Given | Iterable[Given]) -> Iterator[tuple[Prepared, ModelOutput]]:
+        """As `predict`, a chunk at a time, with all that the model says instead of a table."""
+        items = _items(structures)
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
             prepared = prepare(chunk, self.needs)
             yield prepared, self.outputs(prepared)
@@ -128,6 +137,20 @@ class Predictor:
         for chunk in self._prepared(_expand(paths, format), format, processes, options):
             yield self.predict_prepared(chunk)
 
+    def stream_columns(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        format: str | None = None,  # noqa: A002 - as above
+        processes: int | None = None,
+        allow_missing_hydrogens: bool = False,
+    ) -> Iterator[dict[str, Any]]:
+        """As `stream_files`, each table as its columns by name, without pandas."""
+        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+        for chunk in self._prepared(_expand(paths, format), format, processes, options):
+            said = self.outputs(chunk)
+            yield make_columns(chunk.rows, chunk.predicted, said.kappa, said.judgement, members=self.members)
+
     def predict_files(
         self,
         paths: str | Path | Sequence[str | Path],
@@ -152,20 +175,26 @@ class Predictor:
             return
         # This process reads the first files itself, while the others start.
         head = CHUNK_CRYSTALS if len(paths) > CHUNK_CRYSTALS else 0
-        with WorkerPool(wanted - 1, self.needs, options, kind) as pool:
-            rest = pool.prepare(paths[head:])
+        with prepare_pool(wanted - 1, Preparation(self.needs, options, kind)) as pool:
+            rest = prepare_with(pool, paths[head:])
             yield from prepare_paths(paths[:head], self.needs, options, kind)
             yield from rest
 
     def _join(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        import pandas as pd  # noqa: PLC0415 - half a second, for which the command line has no use
+
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=self.columns)
 
 
 def predict(
-    structures: Iterable[Crystal | Structure | Atoms], model: str | Path = DEFAULT_MODEL, *, device: str = "cpu"
+    structures: Given | Iterable[Given],
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    device: str = "cpu",
+    members: bool = False,
 ) -> pd.DataFrame:
-    """Predict κ at 300 K of crystals given as objects; see `Predictor.predict`."""
-    return Predictor(model, device=device).predict(structures)
+    """Predict κ at 300 K of one crystal or many, given as objects or files; see `Predictor.predict`."""
+    return Predictor(model, device=device, members=members).predict(structures)
 
 
 def predict_files(
@@ -176,11 +205,33 @@ def predict_files(
     format: str | None = None,  # noqa: A002 - the word that users expect
     processes: int | None = None,
     allow_missing_hydrogens: bool = False,
+    members: bool = False,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
-    return Predictor(model, device=device).predict_files(
+    return Predictor(model, device=device, members=members).predict_files(
         paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
     )
+
+
+def _items(structures: Given | Iterable[Given]) -> Iterator[Crystal | ReadFailure]:
+    """The crystals of what a user gives: objects as they are, paths as the crystals of their files."""
+    for index, structure in enumerate(_listed(structures), 1):
+        if isinstance(structure, str | Path):
+            yield from iter_crystals([structure])
+        else:
+            yield _convert(index, structure)
+
+
+def _listed(structures: Given | Iterable[Given]) -> Iterable[Any]:
+    """One structure as a list of it. pymatgen's and ASE's objects are iterable too, over their atoms."""
+    if isinstance(structures, str | Path) or is_structure(structures):
+        return [structures]
+    if isinstance(structures, Mapping | bytes) or not isinstance(structures, Iterable):
+        raise DataError(
+            f"{type(structures).__name__} is no crystal; give a path, a Crystal, a pymatgen Structure or ASE Atoms, or a "
+            "list of them."
+        )
+    return structures
 
 
 def _convert(index: int, structure: Any) -> Crystal | ReadFailure:

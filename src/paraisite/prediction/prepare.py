@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +11,6 @@ from paraisite.applicability import Concern, find_all_concerns
 from paraisite.graphs.build import build_graphs
 from paraisite.models.inputs import Inputs, Needs, gather_inputs
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
-from paraisite.structures.readers import iter_crystals
 from paraisite.structures.statements import MISSING_HYDROGENS
 
 CHUNK_CRYSTALS = 256
@@ -63,25 +60,6 @@ class Prepared:
     predicted: np.ndarray
     inputs: Inputs
     concerns: list[tuple[Concern, ...]]
-
-
-def prepare_paths(
-    paths: Iterable[str | Path],
-    needs: Needs,
-    options: ReadOptions = STRICT,
-    format: str | None = None,  # noqa: A002 - the word that users expect
-) -> Iterator[Prepared]:
-    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error.
-
-    Args:
-        paths: Files and folders.
-        needs: What the model asks of crystals.
-        options: What readers let pass.
-        format: Format of all files, as for `iter_crystals`.
-    """
-    stream = iter_crystals(paths, format=format, options=options)
-    while items := list(islice(stream, CHUNK_CRYSTALS)):
-        yield prepare(items, needs)
 
 
 def prepare(items: Sequence[Crystal | ReadFailure], needs: Needs) -> Prepared:

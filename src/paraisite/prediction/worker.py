@@ -1,97 +1,108 @@
-"""A worker process that reads files and builds graphs: lists of paths come in, chunks of graphs go out; without PyTorch."""
+"""Working processes that read files and build graphs: lists of paths go in, chunks of graphs come out; without PyTorch."""
 
 from __future__ import annotations
 
-import sys
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from paraisite.processes.child import Child, Parent
+from paraisite.processes.child import Child
+from paraisite.processes.pool import Pool
+from paraisite.processes.search import At, answers_without_crashes
+from paraisite.processes.worker import TaskCrashedError, Worker
 from paraisite.structures.crystal import STRICT, ReadOptions
+from paraisite.structures.units import FileUnit, Place, steps_without
 
 if TYPE_CHECKING:
     from paraisite.models.inputs import Needs
     from paraisite.prediction.prepare import Prepared
 
 TASK_PATHS = 64
-TASKS_AHEAD = 2
-"""Tasks that a worker holds at a time; its pipe is full long before, so memory stays bounded."""
 
 
-class WorkerPool:
-    """Worker processes that prepare paths, their results in the order of the paths."""
+@dataclass(frozen=True, slots=True)
+class CarefulTask:
+    """Paths one of which ended its process.
 
-    def __init__(
-        self,
-        n_workers: int,
-        needs: Needs,
-        options: ReadOptions = STRICT,
-        format: str | None = None,  # noqa: A002 - as in `prepare_paths`
-    ) -> None:
-        """Start the workers, which read as `prepare_paths` does with the same arguments."""
-        self._workers = [Child("paraisite.prediction.worker") for _ in range(n_workers)]
-        for worker in self._workers:
-            worker.send((needs, options, format))
+    Attributes:
+        paths: Structure files.
+        n_skipped: Structures that are done.
+        crashed: Places to leave out.
+    """
 
-    def __enter__(self) -> Self:
-        """Use the pool in a `with` block, which ends the workers."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the workers, also in the middle of their work."""
-        for worker in self._workers:
-            worker.close()
-
-    def kill(self) -> None:
-        """End the workers at once."""
-        for worker in self._workers:
-            worker.kill()
-
-    def prepare(self, paths: Sequence[str | Path]) -> Iterator[Prepared]:
-        """Read structure files and build their graphs, as `prepare_paths` does; the workers begin at once.
-
-        Raises:
-            ChildDiedError: A worker was killed from outside, for example for want of memory.
-        """
-        tasks = deque(
-            [str(path) for path in paths[start : start + TASK_PATHS]] for start in range(0, len(paths), TASK_PATHS)
-        )
-        running: deque[Child] = deque()
-        for _ in range(TASKS_AHEAD):
-            for worker in self._workers:
-                if tasks:
-                    worker.send(tasks.popleft())
-                    running.append(worker)
-        return self._collect(tasks, running)
-
-    def _collect(self, tasks: deque[list[str]], running: deque[Child]) -> Iterator[Prepared]:
-        while running:
-            worker = running.popleft()
-            while (chunk := worker.receive()) is not None:
-                yield chunk
-            if tasks:
-                worker.send(tasks.popleft())
-                running.append(worker)
+    paths: tuple[str, ...]
+    n_skipped: int
+    crashed: frozenset[Place]
 
 
-def main() -> None:
-    """Serve tasks until the standard input ends."""
-    # vesin imports PyTorch where it is installed, seconds and hundreds of megabytes that a reader has no use for.
-    sys.modules["torch"] = None  # type: ignore[assignment]
-    from paraisite.prediction.prepare import prepare_paths  # noqa: PLC0415 - after the line above
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a working process is to do with paths; the arguments of `paraisite.prediction.chunks.prepare_paths`.
 
-    parent = Parent()
-    try:
-        needs, options, kind = parent.receive()
-        while True:
-            for chunk in prepare_paths(parent.receive(), needs, options, kind):
-                parent.send(chunk)
-            parent.send(None)
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return
+    Attributes:
+        needs: What the model asks of crystals.
+        options: What readers let pass.
+        format: Format of all files; None where each says its own.
+    """
+
+    needs: Needs
+    options: ReadOptions = STRICT
+    format: str | None = None
+
+    def __call__(self) -> Callable[[tuple[str, ...] | CarefulTask], Iterator[Prepared | At]]:
+        """Load what is needed, in the working process."""
+        from paraisite.prediction.chunks import prepare_paths  # noqa: PLC0415 - loads gemmi and vesin
+
+        def answers(task: tuple[str, ...] | CarefulTask) -> Iterator[Prepared | At]:
+            if isinstance(task, CarefulTask):
+                return _careful(task, self)
+            return prepare_paths(task, self.needs, self.options, self.format)
+
+        return answers
 
 
-if __name__ == "__main__":
-    main()
+def _careful(task: CarefulTask, asked: Preparation) -> Iterator[Prepared | At]:
+    """Prepare the next chunk one structure at a time, each step announced; then whole chunks again."""
+    from paraisite.prediction.chunks import prepare_stream  # noqa: PLC0415 - as above
+    from paraisite.prediction.prepare import CHUNK_CRYSTALS  # noqa: PLC0415
+
+    units = [FileUnit(path, asked.format) for path in task.paths]
+    steps = steps_without(units, task.crashed, task.n_skipped, asked.options)
+    n_left = CHUNK_CRYSTALS
+    for step in steps:
+        if isinstance(step, Place):
+            yield At(step)
+            continue
+        yield from prepare_stream(iter([step]), asked.needs)
+        n_left -= 1
+        if n_left == 0:
+            break
+    yield At(None)
+    yield from prepare_stream((step for step in steps if not isinstance(step, Place)), asked.needs)
+
+
+def prepare_pool(n_workers: int, asked: Preparation) -> Pool:
+    """Workers that prepare paths; see `prepare_with`."""
+    start = partial(Child, asked, without=("torch",))
+    return Pool(start, n_workers, _recover, _size)
+
+
+def prepare_with(pool: Pool, paths: Sequence[str | Path]) -> Iterator[Prepared]:
+    """Read structure files and build their graphs, as `prepare_paths` does; the workers begin at once.
+
+    A worker that dies is replaced. A structure that ends its process again and again becomes a row `crashed_reader`.
+    """
+    starts = range(0, len(paths), TASK_PATHS)
+    return pool.in_order(tuple(str(path) for path in paths[start : start + TASK_PATHS]) for start in starts)
+
+
+def _recover(worker: Worker, crash: TaskCrashedError) -> Iterator[Prepared]:
+    return answers_without_crashes(
+        worker, crash, lambda n_skipped, crashed: CarefulTask(crash.task, n_skipped, crashed)
+    )
+
+
+def _size(chunk: Prepared) -> int:
+    return len(chunk.rows.material_id)

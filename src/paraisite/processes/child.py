@@ -1,19 +1,27 @@
-"""Child processes that work for this one: pickled messages in on their standard input, out on their standard output.
+"""A child process that works for this one: tasks go in through its standard input, answers come out of its standard output.
 
-Processes of their own rather than `multiprocessing`: they start without running the user's script again. A child ends when
-its standard input does, that is, with its parent, however that one dies.
+Own code rather than loky or `concurrent.futures`: docs/decisions/processes.md says what was measured.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import site
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import IO, Any, Self
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
+import paraisite
 from paraisite.errors import ParaisiteError
+
+Service = Callable[[], Callable[[Any], Iterable[Any]]]
+"""What a child does: called once in the child, it returns the function that gives the answers to one task."""
 
 
 class ChildDiedError(ParaisiteError):
@@ -22,16 +30,43 @@ class ChildDiedError(ParaisiteError):
     code = "process_died"
 
 
-class Child:
-    """A Python process that runs a module."""
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The message that a task ended with an exception.
 
-    def __init__(self, module: str) -> None:
-        """Start the process, with one thread for numerical libraries: children share the cores by being several."""
-        path = os.pathsep.join(path for path in sys.path if path)
-        # spglib would write lines of its own for each crystal that it gives up on.
-        environment = {"SPGLIB_WARNING": "OFF", **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-        command = [sys.executable, "-m", module]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+    Attributes:
+        error: The exception itself.
+    """
+
+    error: Exception
+
+
+class Finished:
+    """The message that a task has no more answers."""
+
+
+class Child:
+    """A Python process that does tasks, one after the other, and ends with this process, however this one dies."""
+
+    def __init__(self, service: Service, *, without: Sequence[str] = (), log: Path | None = None) -> None:
+        """Start the process, with one thread for numerical libraries: children share the cores by being several.
+
+        Args:
+            service: What it does; must be importable by name there, as by `pickle`.
+            without: Modules that it must not import; importing them fails there as if they were not installed.
+            log: File that what it prints is appended to; without it, the error stream of this process.
+        """
+        # `-P`: a file such as `queue.py` in the current folder must not be imported in place of the library's module.
+        command = [sys.executable, "-P", "-m", "paraisite.processes.serve", *without]
+        with open(log or os.devnull, "ab") as opened:  # noqa: PTH123 - a path or a name
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=opened if log else None,
+                env=child_environment(),
+            )
+        self.send(service)
 
     def __enter__(self) -> Self:
         """Use the child in a `with` block, which ends it."""
@@ -47,7 +82,7 @@ class Child:
         return self._process.pid
 
     def kill(self) -> None:
-        """End the child at once; asking it for an answer then tells that it died."""
+        """End the child at once; waiting for an answer then raises `ChildDiedError`."""
         self._process.kill()
 
     def close(self) -> None:
@@ -56,51 +91,69 @@ class Child:
         with suppress(BrokenPipeError), self._process:  # what it never read is still in the pipe
             pass
 
-    def send(self, content: object) -> None:
-        """Send a message; a child that died is reported where its answer is missed."""
-        try:
-            _write(self._process.stdin, content)
-        except BrokenPipeError:
-            return
+    def send(self, task: object) -> None:
+        """Give the child a task to do after those that it has; that it died is reported where its answers are missed.
 
-    def receive(self) -> Any:
-        """Wait for the next message.
+        The child reads its standard input at any time, also while it works, so this never waits for a task to end.
+        """
+        assert self._process.stdin is not None  # noqa: S101 - opened with PIPE
+        with suppress(BrokenPipeError):
+            # As bytes: the child's reading thread must not import the modules that the task is made of.
+            pickle.dump(pickle.dumps(task, protocol=pickle.HIGHEST_PROTOCOL), self._process.stdin)
+            self._process.stdin.flush()
+
+    def answers(self) -> Iterator[Any]:
+        """Answers to the oldest task that was sent and whose answers were not yet taken; all must be taken.
 
         Raises:
-            ChildDiedError: The child ended instead, for example killed for want of memory.
+            ChildDiedError: The child ended before the last answer, for example killed for want of memory.
+            Exception: What the task raised, as it was raised in the child.
         """
+        while True:
+            answer = self._receive()
+            if isinstance(answer, Finished):
+                return
+            if isinstance(answer, Failed):
+                raise answer.error
+            yield answer
+
+    def _receive(self) -> Any:
         assert self._process.stdout is not None  # noqa: S101 - opened with PIPE
         try:
             return pickle.load(self._process.stdout)  # noqa: S301 - written by our own child
-        except (EOFError, pickle.UnpicklingError) as error:
+        except (EOFError, pickle.UnpicklingError, ValueError) as error:
             raise ChildDiedError(
-                f"A working process ended unexpectedly (exit status {self._process.wait()}), perhaps for want of memory; try "
-                "again with fewer processes."
+                f"A working process ended unexpectedly ({how_it_ended(self._process.wait())}), perhaps for want of memory; "
+                "try again with fewer processes."
             ) from error
 
 
-class Parent:
-    """The other end, inside the child."""
-
-    def __init__(self) -> None:
-        """Keep the output for messages alone: whatever a library prints goes to the error stream."""
-        self._output = os.fdopen(os.dup(1), "wb")
-        os.dup2(2, 1)
-
-    def receive(self) -> Any:
-        """Wait for the next message.
-
-        Raises:
-            EOFError: The parent has no more to say, or is gone.
-        """
-        return pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own parent
-
-    def send(self, content: object) -> None:
-        """Send a message."""
-        _write(self._output, content)
+def how_it_ended(status: int) -> str:
+    """The exit status of a process in words."""
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
-def _write(pipe: IO[bytes] | None, content: object) -> None:
-    assert pipe is not None  # noqa: S101 - opened with PIPE
-    pickle.dump(content, pipe, protocol=pickle.HIGHEST_PROTOCOL)
-    pipe.flush()
+def child_environment() -> dict[str, str]:
+    """Environment of a child: what this process imports from, without the current folder and that of the user's script."""
+    return {
+        # spglib would write lines of its own for each crystal that it gives up on.
+        "SPGLIB_WARNING": "OFF",
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": os.pathsep.join(import_path()),
+    }
+
+
+def import_path() -> list[str]:
+    """Folders that this process imports from and that hold libraries, not the user's data.
+
+    Python puts the current folder or the folder of the script first, where a data set may have brought a `gemmi.py`.
+    """
+    package = str(Path(paraisite.__file__).parents[1])
+    kept = {package, *site.getsitepackages(), *sysconfig.get_paths().values()}
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    refused = {os.path.realpath(os.curdir)} | ({os.path.realpath(Path(script).parent)} if script else set())
+    found = [path for path in sys.path if path and (path in kept or os.path.realpath(path) not in refused)]
+    return found if package in found else [*found, package]

@@ -40,6 +40,10 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "paraisite",
 }
 LABELLED_WORST = 5
+EPOCHS_TITLE = (
+    "Validation error on Togo15 by epoch: mean of the runs, band: the middle half of them\n"
+    "(a lowest point is optimistic: an epoch chosen on these crystals)"
+)
 
 
 def family_colour(name: str) -> str:
@@ -66,7 +70,7 @@ def parity_plot(table: pd.DataFrame, path: str | Path, title: str) -> None:
     """Draw predicted against computed κ, and write the points beside the picture as CSV.
 
     Args:
-        table: One row a crystal: `formula`, `kappa`, `kappa_mean`, `kappa_low`, `kappa_high` in W/(m K).
+        table: One row a crystal: `formula`, `kappa`, `predicted`, `lowest`, `highest` in W/(m K).
         path: Picture to write; the file name's ending chooses the format.
         title: Title of the plot.
     """
@@ -89,16 +93,16 @@ def draw_parity(axes: Axes, table: pd.DataFrame, colour: str, limits: tuple[floa
         colour: Colour of the points.
         limits: Ends of both axes in W/(m K); without them, the decades that hold all points.
     """
-    values = table[["kappa", "kappa_mean", "kappa_low", "kappa_high"]].to_numpy()
+    values = table[["kappa", "predicted", "lowest", "highest"]].to_numpy()
     limits = limits or (float(10 ** np.floor(np.log10(values.min()))), float(10 ** np.ceil(np.log10(values.max()))))
     diagonal = np.array(limits)
     axes.fill_between(
         diagonal, diagonal / 2, diagonal * 2, color=colour, alpha=0.10, lw=0, label="within a factor of 2"
     )
     axes.plot(diagonal, diagonal, color="black", lw=0.8)
-    bars = np.abs(table[["kappa_low", "kappa_high"]].to_numpy().T - table["kappa_mean"].to_numpy())
+    bars = np.abs(table[["lowest", "highest"]].to_numpy().T - table["predicted"].to_numpy())
     axes.errorbar(
-        table["kappa"], table["kappa_mean"], yerr=bars, fmt="o", ms=4, color=colour, mec="white", mew=0.4,
+        table["kappa"], table["predicted"], yerr=bars, fmt="o", ms=4, color=colour, mec="white", mew=0.4,
         ecolor=colour + "66", elinewidth=0.8, label="validation crystals, bar: range of the runs",
     )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
@@ -108,14 +112,14 @@ def draw_parity(axes: Axes, table: pd.DataFrame, colour: str, limits: tuple[floa
 
 
 def _label_worst(axes: Axes, table: pd.DataFrame) -> None:
-    error = pd.Series(np.abs(np.log(table["kappa_mean"] / table["kappa"])), index=table.index)
+    error = pd.Series(np.abs(np.log(table["predicted"] / table["kappa"])), index=table.index)
     worst = table.loc[error.nlargest(LABELLED_WORST).index].sort_values("kappa")
     floor = axes.get_ylim()[0]
     for position, row in enumerate(worst.to_dict("records")):
         # Below and above, right and left in turn, so that neighbouring names do not cover each other.
-        below, left = position % 2 == 0 and row["kappa_mean"] > 2 * floor, position % 4 > 1
+        below, left = position % 2 == 0 and row["predicted"] > 2 * floor, position % 4 > 1
         axes.annotate(
-            row["formula"], (row["kappa"], row["kappa_mean"]), xytext=(-4 if left else 4, -10 if below else 4),
+            row["formula"], (row["kappa"], row["predicted"]), xytext=(-4 if left else 4, -10 if below else 4),
             textcoords="offset points", fontsize=7, color="#444444", ha="right" if left else "left",
         )  # fmt: skip
 
@@ -139,9 +143,7 @@ def epochs_plot(curves: Mapping[str, pd.DataFrame], path: str | Path, recorded: 
             else:
                 draw_epochs(axes, recorded[name], family_colour(name), f"{STEP_LABELS[name]}, recorded", style="--")
         axes.set_ylim(0, 1.6)
-        axes.set_title(
-            "Validation error on Togo15 by epoch: mean of the runs, band: the middle half of them", fontsize=9
-        )
+        axes.set_title(EPOCHS_TITLE, fontsize=9)
         axes.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
         figure.savefig(path)
     joined = {**recorded, **parts}

@@ -6,12 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
 from paraisite.atomic import write_text_atomic
 from paraisite.outputs import output_folder
+from paraisite.reporting.csv_files import write_csv
 from paraisite.screening.parquet import ParquetPiece
 from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.screening.selection import Selection, stream_rows
@@ -26,7 +28,7 @@ EXPORTED = "ok"
 STRUCTURES_TABLE = "structures.csv"
 _NUMBER = re.compile(r"#\d+$")
 _PIECE_SIZE = 64
-_COLUMNS = ["material_id", "formula", "kappa_mean", "n_atoms", "source"]
+_COLUMNS = ["material_id", "formula", "kappa", "n_atoms", "source"]
 
 
 def read_sources(sources: Iterable[str]) -> Iterator[Crystal | ReadFailure]:
@@ -74,7 +76,7 @@ def _without_unwanted(piece: Piece, wanted: set[str], names: set[str]) -> Piece:
         records = (pair for path in piece.paths for pair in file_records(Path(path)))
         return RecordsPiece(tuple(pair for pair in records if pair[1].source in wanted))
     if isinstance(piece, RecordsPiece):
-        return RecordsPiece(tuple(pair for pair in piece.records if pair[1].source in wanted))
+        return RecordsPiece(tuple(pair for pair in piece.cut if pair[1].source in wanted))
     if isinstance(piece, ContentsPiece):
         return ContentsPiece(tuple(pair for pair in piece.contents if pair[0] in names))
     if isinstance(piece, ZipPiece):
@@ -103,7 +105,7 @@ def export_structures(
         force: Overwrite what is in the way in a folder that holds other files.
 
     Returns:
-        Columns `material_id`, `formula`, `kappa_mean` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
+        Columns `material_id`, `formula`, `kappa` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
         order of the selection. `status` is `ok`, `source_gone`, `source_changed` where the source now holds another crystal,
         or the code of a reader's error.
 
@@ -132,8 +134,10 @@ def _export(out: str | Path, folder: Path, selection: Selection, features: str |
             status, error, name = EXPORTED, "", _file_name(str(row["material_id"]), taken)
             write_text_atomic(folder / name, str(to_pymatgen(item).to(fmt="cif")))
         rows.loc[item.source, ["file", "status", "error"]] = [name, status, error]
-    table = rows.reset_index(drop=True)[["material_id", "formula", "kappa_mean", "file", "status", "error", "source"]]
-    write_text_atomic(folder / STRUCTURES_TABLE, table.to_csv(index=False))
+    table = rows.reset_index(drop=True)[["material_id", "formula", "kappa", "file", "status", "error", "source"]]
+    text = StringIO()
+    write_csv(table, text, header=True)
+    write_text_atomic(folder / STRUCTURES_TABLE, text.getvalue())
     return table
 
 

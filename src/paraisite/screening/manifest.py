@@ -29,6 +29,7 @@ class Manifest:
         n_members: Its members.
         piece_size: Structures of a part, at most.
         symmetry: Whether space groups were looked for.
+        members: Whether the rows have each member's κ, their mean and standard deviation.
         allow_missing_hydrogens: Whether crystals without all their hydrogens were predicted.
         version: Version of the package.
     """
@@ -40,6 +41,7 @@ class Manifest:
     n_members: int
     piece_size: int
     symmetry: bool
+    members: bool
     allow_missing_hydrogens: bool = False
     version: str = __version__
 

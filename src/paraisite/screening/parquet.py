@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paraisite.screening.pieces import FailedPiece, Piece, failure
-from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
+from paraisite.screening.pieces import FailedPiece, Piece, failed_record
+from paraisite.structures.crystal import Crystal
 from paraisite.structures.json_structures import parse_entry
 from paraisite.structures.optimade import STRUCTURE_KEYS
-from paraisite.structures.origin import Origin
-from paraisite.structures.readers import parse_record
+from paraisite.structures.origin import Origin, Record
+from paraisite.structures.units import Unit
 
 STRUCTURE_COLUMN = "structure"
 BATCH_ROWS = 1024
@@ -31,7 +30,7 @@ def is_parquet(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ParquetPiece:
+class ParquetPiece(Piece):
     """Rows of a Parquet file.
 
     A row holds its structure as JSON text or as nested fields in the column `structure` (a pymatgen dictionary or OPTIMADE
@@ -51,17 +50,28 @@ class ParquetPiece:
     stop: int
     first: int
 
-    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
-        """Crystals of the rows."""
+    @property
+    def name(self) -> str:
+        """Path and number of the first row."""
+        return f"{self.path}#{self.first + 1}"
+
+    def units(self) -> Iterator[Unit]:
+        """Itself."""
+        yield self
+
+    def records(self) -> Iterator[tuple[Record, Origin]]:
+        """Rows, not yet parsed."""
         try:
             rows = _rows(self.path, self.row_group, self.start, self.stop)
-        except (pa.ArrowException, OSError) as error:
-            yield failure(f"{self.path}#{self.first + 1}", f"its rows cannot be read, {error}")
+        except Exception as error:
+            yield failed_record(self.name, f"its rows cannot be read, {error}")
             return
         stem = Path(self.path).stem
         for number, row in enumerate(rows, self.first + 1):
-            origin = Origin(f"{self.path}#{number}", f"{stem}#{number}")
-            yield parse_record(_RowRecord(row), origin, options)
+            if isinstance(row, Exception):
+                yield failed_record(f"{self.path}#{number}", row)
+            else:
+                yield _RowRecord(row), Origin(f"{self.path}#{number}", f"{stem}#{number}")
 
 
 class _RowGroup:
@@ -78,13 +88,13 @@ class _RowGroup:
         self._batches = self._file.iter_batches(BATCH_ROWS, row_groups=[key[1]])
         self._batch: Any = next(self._batches, None)
 
-    def rows(self, start: int, stop: int) -> list[dict[str, Any]]:
+    def rows(self, start: int, stop: int) -> list[dict[str, Any] | Exception]:
         """Rows from `start` to before `stop`."""
-        found: list[dict[str, Any]] = []
+        found: list[dict[str, Any] | Exception] = []
         while self._batch is not None:
             begin, end = max(start - self.first, 0), min(stop - self.first, len(self._batch))
             if begin < end:
-                found += self._batch.slice(begin, end - begin).to_pylist()
+                found += _plain(self._batch.slice(begin, end - begin))
             if stop < self.first + len(self._batch):
                 break
             self.first += len(self._batch)
@@ -101,11 +111,20 @@ class _RowGroup:
         self._file.close()
 
 
+def _plain(batch: Any) -> list[dict[str, Any] | Exception]:
+    """Rows as plain values; in the place of one that has none, such as text that is no text, the reason."""
+    try:
+        rows: list[dict[str, Any] | Exception] = batch.to_pylist()
+    except Exception as error:
+        return [error] if len(batch) == 1 else [_plain(batch.slice(row, 1))[0] for row in range(len(batch))]
+    return rows
+
+
 _open = threading.local()
 """The row group that a thread is reading."""
 
 
-def _rows(path: str, row_group: int, start: int, stop: int) -> list[dict[str, Any]]:
+def _rows(path: str, row_group: int, start: int, stop: int) -> list[dict[str, Any] | Exception]:
     """Rows of a row group; a piece that comes after the last one goes on where that ended."""
     status = Path(path).stat()
     key = (path, row_group, status.st_size, status.st_mtime_ns)
@@ -117,7 +136,7 @@ def _rows(path: str, row_group: int, start: int, stop: int) -> list[dict[str, An
     group = group or _RowGroup(key)
     try:
         rows = group.rows(start, stop)
-    except (pa.ArrowException, OSError):
+    except Exception:
         group.close()
         raise
     if group.finished:
@@ -147,12 +166,12 @@ def parquet_pieces(path: Path, size: int) -> Iterator[Piece]:
         with pq.ParquetFile(path) as file:
             names = set(file.schema_arrow.names)
             rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-    except (pa.ArrowException, OSError) as error:
-        yield FailedPiece((failure(str(path), f"it is no readable Parquet file, {error}"),))
+    except Exception as error:
+        yield FailedPiece(str(path), f"it is no readable Parquet file, {error}")
         return
     if STRUCTURE_COLUMN not in names and not names.issuperset(STRUCTURE_KEYS):
         wanted = f"a column {STRUCTURE_COLUMN}, or {', '.join(STRUCTURE_KEYS)}"
-        yield FailedPiece((failure(str(path), f"the table has no structures; give it {wanted}"),))
+        yield FailedPiece(str(path), f"the table has no structures; give it {wanted}")
         return
     first = 0
     for group, n_rows in enumerate(rows):

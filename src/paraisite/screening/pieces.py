@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.readers import content_records, failure_of, iter_crystals, parse_record
+from paraisite.structures.readers import content_records
+from paraisite.structures.units import FileUnit, Unit, crystals_of
 
 
-class Piece(Protocol):
+class Piece(ABC):
     """A part of a source that can be sent to another process."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def units(self) -> Iterator[Unit]:
+        """What it consists of: files, members of an archive, rows."""
 
     def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
         """Crystals, and failures in the place of those that cannot be read."""
-        ...
+        return crystals_of(self.units(), options)
 
 
 @dataclass(frozen=True, slots=True)
-class FilesPiece:
+class FilesPiece(Piece):
     """Whole files.
 
     Attributes:
@@ -32,28 +39,54 @@ class FilesPiece:
 
     paths: tuple[str, ...]
 
-    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
-        """Crystals of the files."""
-        return iter_crystals(self.paths, options=options)
+    def units(self) -> Iterator[Unit]:
+        """The files."""
+        return (FileUnit(path) for path in self.paths)
 
 
 @dataclass(frozen=True, slots=True)
-class RecordsPiece:
+class RecordsPiece(Piece):
     """Records of a long file, not yet parsed.
 
     Attributes:
-        records: The records with their origins.
+        cut: The records with their origins.
     """
 
-    records: tuple[tuple[Record, Origin], ...]
+    cut: tuple[tuple[Record, Origin], ...]
 
-    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
-        """Crystals of the records."""
-        return (parse_record(record, origin, options) for record, origin in self.records)
+    @property
+    def name(self) -> str:
+        """Name of the first record."""
+        return self.cut[0][1].source
+
+    def units(self) -> Iterator[Unit]:
+        """Itself."""
+        yield self
+
+    def records(self) -> Iterator[tuple[Record, Origin]]:
+        """The records."""
+        return iter(self.cut)
 
 
 @dataclass(frozen=True, slots=True)
-class ContentsPiece:
+class ContentUnit:
+    """A file in memory.
+
+    Attributes:
+        name: Its name.
+        content: Its bytes.
+    """
+
+    name: str
+    content: bytes
+
+    def records(self) -> Iterator[tuple[Record, Origin]]:
+        """Records of the file."""
+        return content_records(self.name, self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentsPiece(Piece):
     """Files in memory, such as members of a tar archive.
 
     Attributes:
@@ -62,14 +95,39 @@ class ContentsPiece:
 
     contents: tuple[tuple[str, bytes], ...]
 
-    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
-        """Crystals of the files."""
-        for name, data in self.contents:
-            yield from (parse_record(record, origin, options) for record, origin in content_records(name, data))
+    def units(self) -> Iterator[Unit]:
+        """The files."""
+        return (ContentUnit(name, data) for name, data in self.contents)
 
 
 @dataclass(frozen=True, slots=True)
-class ZipPiece:
+class MemberUnit:
+    """A member of a zip archive.
+
+    Attributes:
+        archive: The archive.
+        member: Name inside it.
+    """
+
+    archive: zipfile.ZipFile
+    member: str
+
+    @property
+    def name(self) -> str:
+        """Path of the archive and name inside it."""
+        return f"{self.archive.filename}/{self.member}"
+
+    def records(self) -> Iterator[tuple[Record, Origin]]:
+        """Records of the member."""
+        try:
+            data = self.archive.read(self.member)
+        except Exception as error:
+            return iter([failed_record(self.name, error)])
+        return content_records(self.name, data)
+
+
+@dataclass(frozen=True, slots=True)
+class ZipPiece(Piece):
     """Members of a zip archive, which are unpacked by whoever reads them.
 
     Attributes:
@@ -80,34 +138,47 @@ class ZipPiece:
     archive: str
     members: tuple[str, ...]
 
-    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
-        """Crystals of the members."""
-        with zipfile.ZipFile(self.archive) as archive:
-            for member in self.members:
-                name = f"{self.archive}/{member}"
-                try:
-                    data = archive.read(member)
-                except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-                    yield failure(name, error)
-                    continue
-                yield from (parse_record(record, origin, options) for record, origin in content_records(name, data))
+    def units(self) -> Iterator[Unit]:
+        """The members."""
+        try:
+            opened = zipfile.ZipFile(self.archive)
+        except Exception as error:
+            yield FailedPiece(self.archive, f"the archive is broken, {error}")
+            return
+        with opened as archive:
+            yield from (MemberUnit(archive, member) for member in self.members)
 
 
-def failure(name: str, reason: object) -> ReadFailure:
-    """The failure of a file that cannot be read at all."""
-    return failure_of(Origin(name, Path(name).name), unreadable(name, reason))
+def failed_record(name: str, reason: object) -> tuple[Record, Origin]:
+    """What stands for a file that cannot be read at all."""
+    return _Unreadable(name, str(reason) or type(reason).__name__), Origin(name, Path(name).name)
 
 
 @dataclass(frozen=True, slots=True)
-class FailedPiece:
+class _Unreadable:
+    name: str
+    reason: str
+
+    def __call__(self, _: Origin) -> Crystal:
+        raise unreadable(self.name, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPiece(Piece):
     """What stands for a part of a source that cannot be read.
 
     Attributes:
-        failures: What went wrong.
+        name: The part.
+        reason: What went wrong.
     """
 
-    failures: tuple[ReadFailure, ...]
+    name: str
+    reason: str
 
-    def items(self, options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:  # noqa: ARG002 - as for all pieces
-        """The failures."""
-        return iter(self.failures)
+    def units(self) -> Iterator[Unit]:
+        """Itself."""
+        yield self
+
+    def records(self) -> Iterator[tuple[Record, Origin]]:
+        """The failure."""
+        yield failed_record(self.name, self.reason)

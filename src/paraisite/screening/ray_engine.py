@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import ParaisiteError
+from paraisite.processes.child import child_environment
 from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
 from paraisite.screening.sources import Meter, Work
 
 MAX_BLOCKS = 2000
 CONNECT_TIMEOUT_SECONDS = 10.0
+ACTOR_VARIABLES = ("OMP_NUM_THREADS", "PYTHONSAFEPATH", "SPGLIB_WARNING")
 
 
 def scan_with_ray(
@@ -62,12 +64,17 @@ def _connect(address: str | None) -> Any:
     try:
         import ray  # noqa: PLC0415 - an extra
         import ray.data  # noqa: PLC0415
+        import ray.job_config  # noqa: PLC0415
     except ImportError as error:
         raise ParaisiteError("The engine ray needs Ray: install it with pip install 'paraisite[ray]'.") from error
     if not ray.is_initialized():
         _check_reachable(address)
         try:
-            ray.init(address, log_to_driver=False, runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}})
+            # Ray puts the current folder first on the path of its workers, and with it a `gemmi.py` that came with the data;
+            # only for jobs of its client it does not.
+            job = ray.job_config.JobConfig(_client_job=True)
+            environment = {name: child_environment()[name] for name in ACTOR_VARIABLES}
+            ray.init(address, log_to_driver=False, job_config=job, runtime_env={"env_vars": environment})
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = address or "this machine"
             raise ParaisiteError(f"Ray cannot be used on {where}: {str(error).splitlines()[0]}.") from error

@@ -7,30 +7,35 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from ase.data import atomic_masses
 
+from paraisite.elements import atomic_masses
 from paraisite.graphs.canonical import graph_hashes
 from paraisite.prediction.prepare import Prepared
-from paraisite.prediction.table import kappa_columns
+from paraisite.prediction.table import ESTIMATE_COLUMNS, kappa_columns, member_columns
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.space_group import find_symmetry
 from paraisite.structures.statements import DALTON_PER_ANGSTROM3
 from paraisite.uncertainty.judgement import Judgement
 
 
-def schema(n_members: int) -> pa.Schema:
-    """Columns of a scan's table, of an ensemble of `n_members`.
+def schema(n_members: int | None = None) -> pa.Schema:
+    """Columns of a scan's table.
 
-    Units: κ in W/(m K) at 300 K, its variance in W²/(m K)²; volumes in Å³; density in g/cm³; atomic density in 1/Å³.
+    Units: κ in W/(m K) at 300 K; volumes in Å³; density in g/cm³; atomic density in 1/Å³.
+
+    Args:
+        n_members: Members of the ensemble whose own predictions are asked for; None where they are not.
     """
     number, whole, text = pa.float64(), pa.int32(), pa.string()
+    spread: list[tuple[str, pa.DataType]] = []
+    if n_members is not None:
+        spread = [("kappa_mean", number), ("kappa_std", number)]
+        spread += [(name, pa.float32()) for name in member_columns(n_members)]
     columns = [
         ("material_id", text), ("formula", text), ("n_atoms", whole), ("n_elements", whole),
         ("volume", number), ("volume_per_atom", number), ("density", number), ("atomic_density", number),
         ("spacegroup", whole), ("graph_hash", text),
-        ("kappa_mean", number), ("kappa_variance", number), ("kappa_std", number), ("kappa_median", number),
-        ("kappa_low", number), ("kappa_high", number), ("interval_low", number), ("interval_high", number),
-        *((f"kappa_{member}", pa.float32()) for member in range(1, n_members + 1)),
+        *((name, number) for name in ESTIMATE_COLUMNS), *spread,
         ("domain", text), ("domain_distance", number), ("domain_reason", text),
         ("status", text), ("error", text), ("source", text),
     ]  # fmt: skip
@@ -68,13 +73,15 @@ def describe(items: Sequence[Crystal | ReadFailure], *, symmetry: bool) -> Descr
             volume = item.volume
             described.n_elements[row] = len(set(item.numbers.tolist()))
             described.volume[row] = volume
-            described.density[row] = float(atomic_masses[item.numbers].sum()) / volume * DALTON_PER_ANGSTROM3
+            described.density[row] = float(atomic_masses(item.numbers).sum()) / volume * DALTON_PER_ANGSTROM3
             if symmetry:
                 described.spacegroup[row] = find_symmetry(item).space_group
     return described
 
 
-def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray, judgement: Judgement) -> pa.Table:
+def make_rows(
+    prepared: Prepared, described: Described, kappa: np.ndarray, judgement: Judgement, *, members: bool = False
+) -> pa.Table:
     """Join everything that is known of a chunk of structures.
 
     Args:
@@ -82,13 +89,13 @@ def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray, judge
         described: What the cells tell.
         kappa: κ of each member in W/(m K), [n_members, n_graphs].
         judgement: What the model says of these predictions.
+        members: Whether to give each member's κ, their mean and standard deviation too.
 
     Returns:
         The columns of `schema`, one row a structure; what there is no number or word for is null.
     """
-    n_rows, n_members = len(prepared.rows.status), len(kappa)
-    values = kappa_columns(kappa, judgement)
-    values["kappa_variance"] = values["kappa_std"] ** 2
+    n_rows = len(prepared.rows.status)
+    values = kappa_columns(kappa, judgement, members=members)
     texts = {
         "graph_hash": graph_hashes(prepared.inputs.store),
         "domain": judgement.domain,
@@ -118,7 +125,7 @@ def make_rows(prepared: Prepared, described: Described, kappa: np.ndarray, judge
         said = np.full(n_rows, None, dtype=object)
         said[prepared.predicted] = [word or None for word in words]
         columns[name] = said
-    wanted = schema(n_members)
+    wanted = schema(len(kappa) if members else None)
     return pa.table([pa.array(columns[field.name], type=field.type) for field in wanted], schema=wanted)
 
 

@@ -36,6 +36,7 @@ from paraisite.screening.remote import find_source
 from paraisite.screening.scanner import PieceResult, ScannerSettings
 from paraisite.screening.sources import Meter, Source, Work
 from paraisite.structures.crystal import ReadOptions
+from paraisite.threads import require_device
 
 PIECE_SIZE = 1024
 
@@ -67,6 +68,7 @@ class ScanOptions:
     piece_size: int = PIECE_SIZE
     symmetry: bool = False
     allow_missing_hydrogens: bool = False
+    members: bool = False
     resume: bool = False
     query: str = ""
     engine: Literal["local", "ray"] = "local"
@@ -123,6 +125,7 @@ def scan(
     """
     out = Path(out)
     folder = find_model(options.model)
+    require_device(options.device)
     refuse_second(out, resume=options.resume)
     with _stops_told(out):
         return _scan(source, out, folder, options)
@@ -141,6 +144,7 @@ def _scan(
         piece_size=options.piece_size,
         symmetry=options.symmetry,
         allow_missing_hydrogens=options.allow_missing_hydrogens,
+        members=options.members,
     )
     (out / PARTS).mkdir(parents=True, exist_ok=True)
     begin(out, manifest)
@@ -149,7 +153,9 @@ def _scan(
     for index in done:
         before.update(pq.read_table(part_path(out, index), columns=["status"])["status"].to_pylist())
     reading = ReadOptions(allow_missing_hydrogens=options.allow_missing_hydrogens)
-    settings = ScannerSettings(out.absolute(), folder.absolute(), options.device, options.symmetry, reading)
+    settings = ScannerSettings(
+        out.absolute(), folder.absolute(), options.device, options.symmetry, reading, options.members
+    )
     counts, n_parts, clock = Counter[str](), len(done), _Clock(Meter(opened.size()))
     predicted = predicted_statuses(reading)
     progress = _progress(before, counts, n_parts, clock, predicted)

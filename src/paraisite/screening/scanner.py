@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paraisite.atomic import atomic_path
+from paraisite.prediction.chunks import with_failures
 from paraisite.prediction.predict import Predictor
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
 from paraisite.screening.manifest import part_path
 from paraisite.screening.pieces import Piece
 from paraisite.screening.rows import describe, make_rows, schema
-from paraisite.structures.crystal import STRICT, ReadOptions
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
+from paraisite.structures.units import Place, steps_without
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class ScannerSettings:
         device: `cpu` or `cuda`.
         symmetry: Whether to look for space groups.
         reading: What readers let pass.
+        members: Whether to give each member's κ, their mean and standard deviation too.
     """
 
     out: Path
@@ -37,6 +40,7 @@ class ScannerSettings:
     device: str = "cpu"
     symmetry: bool = False
     reading: ReadOptions = STRICT
+    members: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Scanner:
         """Load the model."""
         self.settings = settings
         self.predictor = Predictor(settings.model, device=settings.device, threads=1)
-        self.schema = schema(self.predictor.n_members)
+        self.schema = schema(self.predictor.n_members if settings.members else None)
 
     def write_part(self, index: int, piece: Piece) -> PieceResult:
         """Scan a piece and write its part, whole or not at all.
@@ -67,21 +71,39 @@ class Scanner:
         Raises:
             OSError: The part cannot be written, for example for want of space.
         """
-        counts: Counter[str] = Counter()
-        with (
-            atomic_path(part_path(self.settings.out, index)) as path,
-            pq.ParquetWriter(path, self.schema, compression="zstd") as writer,
-        ):
-            for table in self.tables(piece):
-                writer.write_table(table)
-                counts.update(table["status"].to_pylist())
-        return PieceResult(index, dict(counts))
+        return self._write(index, self.tables(piece))
+
+    def write_part_carefully(
+        self, index: int, piece: Piece, crashed: frozenset[Place]
+    ) -> Iterator[Place | PieceResult]:
+        """As `write_part`, one structure at a time: each step is announced, and those that ended a process are left out."""
+        tables = []
+        for step in steps_without(piece.units(), crashed, options=self.settings.reading):
+            if isinstance(step, Place):
+                yield step
+            else:
+                tables.append(with_failures([step], self._table))
+        yield self._write(index, tables)
 
     def tables(self, piece: Piece) -> Iterator[pa.Table]:
         """Rows of a piece, a chunk at a time, so that memory stays bounded whatever the piece."""
         items = piece.items(self.settings.reading)
         while chunk := list(islice(items, CHUNK_CRYSTALS)):
-            prepared = prepare(chunk, self.predictor.needs)
-            described = describe(chunk, symmetry=self.settings.symmetry)
-            said = self.predictor.outputs(prepared)
-            yield make_rows(prepared, described, said.kappa, said.judgement)
+            yield with_failures(chunk, self._table)
+
+    def _table(self, chunk: list[Crystal | ReadFailure]) -> pa.Table:
+        prepared = prepare(chunk, self.predictor.needs)
+        described = describe(chunk, symmetry=self.settings.symmetry)
+        said = self.predictor.outputs(prepared)
+        return make_rows(prepared, described, said.kappa, said.judgement, members=self.settings.members)
+
+    def _write(self, index: int, tables: Iterable[pa.Table]) -> PieceResult:
+        counts: Counter[str] = Counter()
+        with (
+            atomic_path(part_path(self.settings.out, index)) as path,
+            pq.ParquetWriter(path, self.schema, compression="zstd") as writer,
+        ):
+            for table in tables:
+                writer.write_table(table)
+                counts.update(table["status"].to_pylist())
+        return PieceResult(index, dict(counts))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
-from ase.data import atomic_numbers
 
 from paraisite.atomic import atomic_path
+from paraisite.elements import ATOMIC_NUMBERS
+from paraisite.reporting.csv_files import open_table, write_csv
 from paraisite.screening.query import SCAN_VIEW, QueryError, answer, open_scan, stream_answer
 
 DOMAINS = ("inside", "edge", "outside")
@@ -22,13 +23,13 @@ class Selection:
     """Which rows of a scan are wanted: without a condition all of them, in the order of the scan.
 
     Attributes:
-        lowest: Only so many, those of the lowest mean κ, lowest first.
-        highest: Only so many, those of the highest mean κ, highest first.
+        lowest: Only so many, those of the lowest κ, lowest first.
+        highest: Only so many, those of the highest κ, highest first.
         max_atoms: Atoms of the cell, at most.
         elements: Elements that a crystal must all hold.
         without_elements: Elements that it must not hold.
         domain: Place in the model's domain: `inside`, `edge` or `outside`.
-        max_relative_spread: Standard deviation over the members divided by the mean, at most.
+        max_relative_spread: Standard deviation over the members divided by their mean, at most; for scans with `members`.
         unique: Only one of the rows with the same graph and formula, that of the smallest cell.
         where: A condition in SQL on any column, also a joined one.
     """
@@ -63,11 +64,11 @@ class Selection:
             parts.append("ORDER BY position")
         else:
             order = "ASC" if self.highest is None else "DESC"
-            parts.append(f"ORDER BY kappa_mean {order}, position LIMIT {int(limit)}")
+            parts.append(f"ORDER BY kappa {order}, position LIMIT {int(limit)}")
         return "\n".join(parts)
 
     def _conditions(self) -> list[str]:
-        conditions = [] if self.lowest is None and self.highest is None else ["kappa_mean IS NOT NULL"]
+        conditions = [] if self.lowest is None and self.highest is None else ["kappa IS NOT NULL"]
         if self.max_atoms is not None:
             conditions.append(f"n_atoms <= {int(self.max_atoms)}")
         conditions += [_holds(symbol) for symbol in self.elements]
@@ -85,7 +86,7 @@ class Selection:
 
 def _holds(symbol: str) -> str:
     """The condition that a formula holds an element."""
-    if symbol not in atomic_numbers or symbol == "X":
+    if symbol not in ATOMIC_NUMBERS:
         raise QueryError(f"There is no element {symbol!r}; write symbols such as Ba,Sb,O.")
     return f"regexp_matches(formula, '{symbol}([^a-z]|$)')"
 
@@ -121,6 +122,8 @@ def _opened(out: str | Path, selection: Selection, features: str | Path | None) 
     with open_scan(out, features) as connection:
         if selection.domain is not None and not tells(connection, SCAN_VIEW, "domain"):
             raise QueryError(f"The scan in {out} tells no domain, since its model knows none; leave out the domain.")
+        if selection.max_relative_spread is not None and "kappa_std" not in view_columns(connection):
+            raise QueryError(f"The scan in {out} keeps no members to take a spread of; scan with --members.")
         yield connection
 
 
@@ -159,8 +162,11 @@ def export_csv(
         DataError: As for `select_rows`.
     """
     n_rows = 0
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+    with (
+        atomic_path(path) as temporary,
+        open_table(temporary) as handle,
+    ):
         for chunk in stream_rows(out, selection, features):
-            chunk.to_csv(handle, index=False, header=n_rows == 0)
+            write_csv(chunk, handle, header=n_rows == 0)
             n_rows += len(chunk)
     return n_rows

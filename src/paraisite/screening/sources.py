@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import hashlib
+import os
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import BinaryIO, TypeVar
 
 from paraisite.errors import DataError
 from paraisite.screening.parquet import is_parquet, parquet_pieces
-from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece, failure
+from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.structures.formats import detect_format
 from paraisite.structures.readers import file_records
 
@@ -169,14 +170,28 @@ def _files_of(name: str) -> list[Path]:
     if path.is_dir():
         return sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path))
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [path.parent / line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        lines = _list_lines(path.read_bytes())
+        return [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
     if path.is_file():
         return [path]
     if glob.has_magic(name):
         # pathlib's own glob takes no absolute pattern.
         return sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
     raise DataError(f"There is no file or folder {name}; check the path.")
+
+
+def _list_lines(content: bytes) -> list[bytes]:
+    """Lines of a list of files in UTF-8 or of bytes as they are, without the mark that Windows' editors begin a file with."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", errors="surrogatepass").encode("utf-8", errors="surrogatepass")
+    return content.removeprefix(codecs.BOM_UTF8).splitlines()
+
+
+def _listed(folder: Path, name: bytes) -> Path:
+    """A file of a list: by the name's own bytes, or by those of a list in latin-1 where that file is there."""
+    path = folder / os.fsdecode(name)
+    latin = folder / name.decode("latin-1")
+    return latin if not path.exists() and latin.exists() else path
 
 
 def _is_data(path: Path, folder: Path) -> bool:
@@ -239,11 +254,11 @@ def _zip_pieces(path: Path, size: int) -> Iterator[Piece]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = sorted(name for name in archive.namelist() if _is_member(name))
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        yield FailedPiece((failure(str(path), f"the archive is broken, {error}"),))
+    except Exception as error:
+        yield FailedPiece(str(path), f"the archive is broken, {error}")
         return
     if not members:
-        yield FailedPiece((failure(str(path), "the archive holds no files"),))
+        yield FailedPiece(str(path), "the archive holds no files")
     for names in batched(members, size):
         yield ZipPiece(str(path), names)
 
@@ -252,7 +267,7 @@ def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
     """Members in the order of the archive; what comes after damage is lost and told."""
     contents: list[tuple[str, bytes]] = []
     n_members = 0
-    problem: object = None
+    problem: str | None = None
     try:
         with path.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
             for member in archive:
@@ -264,14 +279,14 @@ def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
                 if len(contents) == size:
                     yield ContentsPiece(tuple(contents)), raw.tell() / max(_size(path), 1)
                     contents = []
-    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
+    except Exception as error:
         problem = f"the archive is broken after {n_members} files, {error}"
     if contents:
         yield ContentsPiece(tuple(contents)), 1.0
     if problem is None and n_members == 0:
         problem = "the archive holds no files"
     if problem is not None:
-        yield FailedPiece((failure(str(path), problem),)), 1.0
+        yield FailedPiece(str(path), problem), 1.0
 
 
 def _is_member(name: str) -> bool:

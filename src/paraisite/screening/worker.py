@@ -1,29 +1,53 @@
-"""A worker process of a scan: settings come in, then pieces with their numbers; results go out."""
+"""What a working process of a scan does: a piece with its number goes in, what was counted comes out."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from paraisite.processes.child import Parent
-from paraisite.screening.scanner import Scanner
+from paraisite.processes.search import At
+from paraisite.screening.pieces import Piece
+from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
+from paraisite.structures.units import Place
 
 
-def main() -> None:
-    """Scan pieces until the standard input ends."""
-    parent = Parent()
-    try:
-        scanner = Scanner(parent.receive())
+@dataclass(frozen=True, slots=True)
+class PieceTask:
+    """A piece to scan.
+
+    Attributes:
+        index: Its number.
+        piece: The piece.
+        crashed: Places in it to leave out; None before it ended a process, which allows the quick way.
+    """
+
+    index: int
+    piece: Piece
+    crashed: frozenset[Place] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanService:
+    """What a working process does.
+
+    Attributes:
+        settings: What it needs to know.
+    """
+
+    settings: ScannerSettings
+
+    def __call__(self) -> Callable[[PieceTask], Iterator[PieceResult | At]]:
+        """Load the model, in the working process."""
+        scanner = Scanner(self.settings)
         # What the libraries made stays to the end: looking through it again and again took 4 % of a scan's time.
         gc.freeze()
-        while True:
-            index, piece = parent.receive()
-            try:
-                parent.send(scanner.write_part(index, piece))
-            except OSError as error:
-                parent.send(error)
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        return  # the scan is over
 
+        def answers(task: PieceTask) -> Iterator[PieceResult | At]:
+            if task.crashed is None:
+                yield scanner.write_part(task.index, task.piece)
+                return
+            for step in scanner.write_part_carefully(task.index, task.piece, task.crashed):
+                yield At(step) if isinstance(step, Place) else step
 
-if __name__ == "__main__":
-    main()
+        return answers

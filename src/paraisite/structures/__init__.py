@@ -10,6 +10,6 @@ from paraisite.structures.crystal import Crystal as Crystal
 from paraisite.structures.crystal import ReadFailure as ReadFailure
 from paraisite.structures.crystal import ReadOptions as ReadOptions
 from paraisite.structures.crystal import ReadWarning as ReadWarning
-from paraisite.structures.crystal import reduced_formula as reduced_formula
+from paraisite.structures.formula import reduced_formula as reduced_formula
 from paraisite.structures.readers import iter_crystals as iter_crystals
 from paraisite.structures.readers import read_crystals as read_crystals

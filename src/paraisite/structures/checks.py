@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
 
-from paraisite.elements import EMBEDDING_INDEX
+from paraisite.elements import ATOMIC_NUMBERS, EMBEDDING_INDEX, SYMBOLS
 from paraisite.errors import StructureError
 from paraisite.structures.crystal import Crystal
 
@@ -28,7 +27,7 @@ MAX_LENGTH_ANGSTROM = 1e5
 MAX_FRACTIONAL = 1e6
 """Largest fractional coordinate that is no mistake in the file; far larger ones have no digits left inside the cell."""
 
-_SYMBOL_NUMBERS = {symbol: number for symbol, number in atomic_numbers.items() if number > 0} | {"D": 1, "T": 1}
+_SYMBOL_NUMBERS = ATOMIC_NUMBERS | {"D": 1, "T": 1}
 _KNOWN = EMBEDDING_INDEX >= 0
 
 
@@ -148,8 +147,8 @@ def _check_elements(numbers: np.ndarray, name: str) -> None:
     if inside.all() and _KNOWN[numbers].all():
         return
     number = next(int(value) for value in numbers if not (0 < value < len(_KNOWN) and _KNOWN[value]))
-    if 0 < number < len(chemical_symbols):
-        reason = f"element {chemical_symbols[number]} is outside the 89 that the models know"
+    if 0 < number < len(SYMBOLS):
+        reason = f"element {SYMBOLS[number]} is outside the 89 that the models know"
     else:
         reason = f"atomic number {number} is no element"
     raise StructureError(f"{name}: {reason}; leave this crystal out.", code="unsupported_element")

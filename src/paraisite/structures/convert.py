@@ -130,6 +130,11 @@ def to_ase(crystal: Crystal) -> Atoms:
     return atoms
 
 
+def is_structure(obj: Any) -> bool:
+    """Whether an object is one structure, though it may be iterable over its sites."""
+    return isinstance(obj, Crystal) or hasattr(obj, "sites") or (hasattr(obj, "numbers") and hasattr(obj, "positions"))
+
+
 def as_crystal(obj: Any) -> Crystal:
     """Crystal from whatever describes one: a Crystal, a pymatgen Structure or ASE Atoms.
 

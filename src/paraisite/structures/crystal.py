@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import gcd
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
-from paraisite.elements import PAULING_ELECTRONEGATIVITY
+from paraisite.structures.formula import composition_key, reduced_formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +82,13 @@ class Crystal:
 
     @property
     def formula(self) -> str:
-        """Reduced formula by rising electronegativity, such as `BaSb2O6`."""
+        """Reduced formula as chemists write it, such as `BaSb2O6`; see `paraisite.structures.formula`."""
         return reduced_formula(self.numbers)
+
+    @property
+    def composition(self) -> str:
+        """Reduced formula by rising electronegativity: a key that splits and groups crystals by composition."""
+        return composition_key(self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +106,3 @@ class ReadFailure:
     source: str
     code: str
     message: str
-
-
-def reduced_formula(numbers: Iterable[int]) -> str:
-    """Reduced formula of a list of atomic numbers, by rising electronegativity."""
-    values, counts = np.unique(np.asarray(numbers), return_counts=True)
-    divisor = gcd(*(int(count) for count in counts))
-    content = {chemical_symbols[value]: int(count) // divisor for value, count in zip(values, counts, strict=True)}
-    order = sorted(content, key=lambda symbol: (PAULING_ELECTRONEGATIVITY.get(symbol, 9.0), symbol))
-    return "".join(symbol + (str(content[symbol]) if content[symbol] > 1 else "") for symbol in order)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import gemmi
 import numpy as np
-import spglib
 
 from paraisite.structures.crystal import Crystal
+
+if TYPE_CHECKING:
+    import spglib
 
 SYMMETRY_TOLERANCE_ANGSTROM = 0.01
 """Positions this close count as equal, the value that the Materials Project uses."""
@@ -36,6 +39,8 @@ def symmetry_dataset(
     crystal: Crystal, tolerance_angstrom: float = SYMMETRY_TOLERANCE_ANGSTROM
 ) -> spglib.SpglibDataset | None:
     """What spglib finds out about a crystal; None where it gives up."""
+    import spglib  # noqa: PLC0415 - most predictions need none
+
     cell = (crystal.cell.tolist(), crystal.fractional.tolist(), crystal.numbers.tolist())
     try:
         return spglib.get_symmetry_dataset(cell, symprec=tolerance_angstrom)

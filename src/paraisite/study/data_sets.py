@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from ase.data import chemical_symbols
 
 from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import load_data_set
+from paraisite.elements import SYMBOLS
 from paraisite.structures.space_group import find_symmetry
 
 DATA_SETS = ("togo15", "hh143", "aflow_agl")
@@ -33,7 +33,7 @@ def coverage_table(name: str, data_folder: Path | None = None) -> pd.DataFrame:
             "prototype": crystal.properties.get("prototype", ""),
             "spacegroup": find_symmetry(crystal).space_group,
             "n_atoms": crystal.n_atoms,
-            "elements": " ".join(sorted({chemical_symbols[number] for number in crystal.numbers})),
+            "elements": " ".join(sorted({SYMBOLS[number] for number in crystal.numbers})),
         }
         for crystal, kappa in zip(data.crystals, data.kappa, strict=True)
     ]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from filelock import FileLock, Timeout
 
 from paraisite.datasets.catalogue import find_data_file
 from paraisite.errors import RunError
+from paraisite.processes.child import Child
 from paraisite.study.data_sets import write_coverage
 from paraisite.study.folder import (
     JobState,
@@ -26,6 +26,7 @@ from paraisite.study.folder import (
 )
 from paraisite.study.plan import Job, choose
 from paraisite.study.report.write import write_report
+from paraisite.study.worker import JobService
 from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 
 POLL_SECONDS = 0.3
@@ -128,62 +129,81 @@ def _run(
     states = {job.id: read_state(out, job) for job in plan}
     done = {key for key, state in states.items() if state is not None and state.status == "done"}
     waiting = [job for job in plan if job.id not in done]
-    at_work: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
     failed: dict[str, JobState] = {}
-    try:
-        while waiting or at_work:
+    service = JobService(out.absolute(), quick, None if data_folder is None else data_folder.absolute())
+    with _Crew(service, processes) as crew:
+        while waiting or crew.at_work:
             for job in [job for job in waiting if job.shares in failed]:
                 waiting.remove(job)
                 failed[job.id] = JobState(job.id, "failed", error=f"It builds on {job.shares}, which failed.")
                 write_state(out, failed[job.id])
             for job in [job for job in waiting if not job.shares or job.shares in done]:
-                if len(at_work) < processes:
+                if len(crew.at_work) < processes:
                     waiting.remove(job)
-                    at_work[job.id] = (job, _start(out, job, data_folder, quick=quick))
-            for key, (job, process) in list(at_work.items()):
-                if process.poll() is not None:
-                    del at_work[key]
-                    state = _ended(out, job, process.returncode)
-                    if state.status == "done":
-                        done.add(key)
-                    else:
-                        failed[key] = state
+                    crew.begin(job)
+            for state in crew.ended():
+                if state.status == "done":
+                    done.add(state.id)
+                else:
+                    failed[state.id] = state
             if report is not None:
-                report(StudyProgress(len(plan), len(done), tuple(failed.values()), _running(out, at_work)))
-            time.sleep(POLL_SECONDS)
-    finally:
-        for _, process in at_work.values():
-            process.kill()
-            process.wait()
+                report(
+                    StudyProgress(len(plan), len(done), tuple(failed.values()), _running(out, crew.at_work.values()))
+                )
     return tuple(failed.values())
 
 
-def _running(out: Path, at_work: Mapping[str, tuple[Job, object]]) -> tuple[JobState, ...]:
-    found = (read_state(out, job) for job, _ in at_work.values())
+class _Crew:
+    """Jobs at work, each in a process of its own: what one leaves in memory must not reach the next."""
+
+    def __init__(self, service: JobService, n_processes: int) -> None:
+        self._service = service
+        self._threads = ThreadPoolExecutor(n_processes)
+        self._children: dict[Future[str], Child] = {}
+        self.at_work: dict[Future[str], Job] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children.values():
+            child.kill()
+        self._threads.shutdown()
+        for child in self._children.values():
+            child.close()
+
+    def begin(self, job: Job) -> None:
+        """Start a process for a job; what it prints goes to the job's log."""
+        path = log_path(self._service.out, job)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        child = Child(self._service, log=path)
+        child.send(job.id)
+        future = self._threads.submit(_outcome, child)
+        self._children[future], self.at_work[future] = child, job
+
+    def ended(self) -> Iterator[JobState]:
+        """States of the jobs that have ended, after waiting for a moment; one that ended without a word was killed."""
+        for future in wait(self.at_work, POLL_SECONDS, FIRST_COMPLETED).done:
+            self._children.pop(future).close()
+            job, outcome = self.at_work.pop(future), future.result()
+            state = read_state(self._service.out, job) or JobState(job.id, "running")
+            if state.status not in {"done", "failed"}:
+                log = log_path(self._service.out, job)
+                state = replace(state, status="failed", error=f"{outcome} See {log}.")
+                write_state(self._service.out, state)
+            yield state
+
+
+def _outcome(child: Child) -> str:
+    """Wait for the end of a child's task; what went wrong, if anything."""
+    try:
+        for _ in child.answers():
+            pass
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+def _running(out: Path, jobs: Iterable[Job]) -> tuple[JobState, ...]:
+    found = (read_state(out, job) for job in jobs)
     return tuple(state for state in found if state is not None)
-
-
-def _start(out: Path, job: Job, data_folder: Path | None, *, quick: bool) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "paraisite.study.worker", str(out), job.id, "quick" if quick else "full"]
-    command += [] if data_folder is None else [str(data_folder)]
-    path = log_path(out, job)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as log:
-        # The worker ends when its standard input does, that is, with this process.
-        return subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
-            command,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-
-
-def _ended(out: Path, job: Job, code: int) -> JobState:
-    """State of a job whose process has ended; one that ended without a word was killed."""
-    state = read_state(out, job) or JobState(job.id, "running")
-    if state.status not in {"done", "failed"}:
-        log = log_path(out, job)
-        state = replace(state, status="failed", error=f"Its process ended with exit code {code}; see {log}.")
-        write_state(out, state)
-    return state

@@ -1,13 +1,11 @@
-"""One job of the study in a process of its own: `python -m paraisite.study.worker OUT JOB [DATA]`."""
+"""One job of the study, done in a process of its own."""
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import time
 import traceback
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paraisite.comparison.candidates.run import run_candidate
@@ -89,26 +87,30 @@ def _fit_candidate(out: Path, job: Job, plan: tuple[Job, ...], data_folder: Path
     run_candidate(job.family, data, splits, runs, job_folder(out, job), data_folder)
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, so that two never write one folder."""
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    os._exit(1)
+@dataclass(frozen=True, slots=True)
+class JobService:
+    """What a working process of a study does: the job whose name it is given.
 
+    Attributes:
+        out: The study's folder.
+        quick: Whether the study is a smoke run.
+        data_folder: Folder of the data and weights that the package does not ship.
+    """
 
-def main() -> None:
-    """Do the job that the command line names."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    out, job_id, quick = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "quick"
-    data_folder = Path(sys.argv[4]) if len(sys.argv) > 4 else None
-    plan = plan_of(quick)
-    job = next(job for job in plan if job.id == job_id)
-    try:
-        run_job(out, job, plan, data_folder)
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
+    out: Path
+    quick: bool
+    data_folder: Path | None
 
+    def __call__(self) -> Callable[[str], tuple[()]]:
+        """Find the plan, in the working process."""
+        plan = plan_of(self.quick)
 
-if __name__ == "__main__":
-    main()
+        def answers(job_id: str) -> tuple[()]:
+            try:
+                run_job(self.out, next(job for job in plan if job.id == job_id), plan, self.data_folder)
+            except Exception:
+                traceback.print_exc()  # the log keeps it
+                raise
+            return ()
+
+        return answers

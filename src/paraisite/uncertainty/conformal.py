@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from paraisite.metrics import MIN_KAPPA_W_PER_MK
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEVEL = 0.9
 """Share of crystals whose κ an interval is to hold."""

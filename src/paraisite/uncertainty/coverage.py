@@ -11,7 +11,16 @@ from paraisite.errors import DataError
 from paraisite.metrics import MIN_KAPPA_W_PER_MK, error_metrics
 from paraisite.uncertainty.conformal import LEVEL, HeldOut, Residuals, quantile_rank
 
-COLUMNS = ("material_id", "formula", "kappa", "interval_low", "interval_high", "covered", "n_members", "n_residuals")
+COLUMNS = (
+    "material_id",
+    "formula",
+    "kappa_reference",
+    "kappa_low",
+    "kappa_high",
+    "covered",
+    "n_members",
+    "n_residuals",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +33,8 @@ class Coverage:
         coverage: Share that they hold.
         standard_error: Of the share, from the number of crystals.
         median_width: Median of upper end / lower end, a factor.
-        table: One row a crystal: `material_id`, `formula`, `kappa`, `interval_low`, `interval_high` in W/(m K), `covered`,
-            and `n_members` and `n_residuals` that the interval was made of.
+        table: One row a crystal: `material_id`, `formula`, `kappa_reference`, `kappa_low`, `kappa_high` in W/(m K),
+            `covered`, and `n_members` and `n_residuals` that the interval was made of.
     """
 
     level: float
@@ -101,7 +110,7 @@ def _summarise(table: pd.DataFrame, level: float) -> Coverage:
         expected=float(np.mean(ranks)),
         coverage=share,
         standard_error=float(np.sqrt(share * (1 - share) / len(table))),
-        median_width=float((table["interval_high"] / table["interval_low"]).median()),
+        median_width=float((table["kappa_high"] / table["kappa_low"]).median()),
         table=table,
     )
 
@@ -110,25 +119,25 @@ def error_by_domain(table: pd.DataFrame) -> pd.DataFrame:
     """Errors of predictions inside, at the edge and outside of the model's domain.
 
     Args:
-        table: Predictions with `kappa`, `kappa_mean`, `interval_low`, `interval_high` in W/(m K) and `domain`, such as the
+        table: Predictions with `kappa_reference`, `kappa`, `kappa_low`, `kappa_high` in W/(m K) and `domain`, such as the
             table of `paraisite.evaluate`.
 
     Returns:
-        One row a domain that occurs: `n_crystals`, the errors of `kappa_mean` of `paraisite.metrics.error_metrics`,
+        One row a domain that occurs: `n_crystals`, the errors of `kappa` of `paraisite.metrics.error_metrics`,
         `median_factor` (median of κ / predicted or its inverse, whichever is above 1) and `coverage` of the intervals.
     """
     rows = {}
     for domain in ("inside", "edge", "outside"):
-        chosen = table[(table["domain"] == domain) & table["kappa_mean"].notna()]
+        chosen = table[(table["domain"] == domain) & table["kappa"].notna()]
         if len(chosen) == 0:
             continue
-        kappa, predicted = chosen["kappa"].to_numpy(), chosen["kappa_mean"].to_numpy()
-        difference = np.abs(np.log(np.maximum(predicted, MIN_KAPPA_W_PER_MK) / kappa))
-        calibrated = chosen[chosen["interval_low"].notna()]
-        covered = calibrated["kappa"].between(calibrated["interval_low"], calibrated["interval_high"])
+        known, predicted = chosen["kappa_reference"].to_numpy(), chosen["kappa"].to_numpy()
+        difference = np.abs(np.log(np.maximum(predicted, MIN_KAPPA_W_PER_MK) / known))
+        calibrated = chosen[chosen["kappa_low"].notna()]
+        covered = calibrated["kappa_reference"].between(calibrated["kappa_low"], calibrated["kappa_high"])
         rows[domain] = {
             "n_crystals": len(chosen),
-            **error_metrics(kappa, predicted),
+            **error_metrics(known, predicted),
             "median_factor": float(np.exp(np.median(difference))),
             "coverage": float(covered.mean()) if len(calibrated) else float("nan"),
         }

@@ -14,9 +14,6 @@ from functools import lru_cache
 from math import inf
 
 import numpy as np
-import torch
-from scipy.cluster.vq import kmeans2
-from torch import Tensor
 
 from paraisite.elements import ELEMENTS
 from paraisite.graphs.store import GraphStore
@@ -50,47 +47,37 @@ class Domain:
     """
 
     name: str
-    centres: Tensor
-    offset: Tensor
-    scale: Tensor
-    typical: Tensor
+    centres: np.ndarray
+    offset: np.ndarray
+    scale: np.ndarray
+    typical: np.ndarray
     elements: np.ndarray
     formula_types: frozenset[str]
     limits: tuple[float, float] = (inf, inf)
     unseen_elements: float = 0.0
     unseen_formula_type: float = 0.0
 
-    def to(self, device: torch.device | str) -> Domain:
-        """Move the tensors to a device."""
-        return replace(
-            self,
-            centres=self.centres.to(device),
-            offset=self.offset.to(device),
-            scale=self.scale.to(device),
-            typical=self.typical.to(device),
-        )
-
-    def distances(self, features: Tensor) -> Tensor:
+    def distances(self, features: np.ndarray) -> np.ndarray:
         """Distance of crystals to each member's nearest reference; 1 is usual between training crystals.
 
         Args:
             features: The body's features, [n_members, n, n_features].
 
         Returns:
-            [n_members, n].
+            [n_members, n] float32.
         """
-        scaled = _finite((features - self.offset.unsqueeze(1)) / self.scale.unsqueeze(1))
+        values = np.asarray(features, dtype=np.float32)
+        scaled = _finite((values - self.offset[:, None]) / self.scale[:, None])
         # Which is nearest, by a product in 64 bits: in 32, near equals would depend on the batch. The distance itself by
         # subtraction, exact also next to zero.
-        centres = self.centres.double()
-        half_square = centres.square().sum(dim=2).div(2).unsqueeze(1)
-        nearest = torch.baddbmm(half_square, scaled.double(), centres.transpose(1, 2), alpha=-1).argmin(dim=2)
-        index = nearest.unsqueeze(-1).expand(-1, -1, scaled.shape[-1])
-        distance: Tensor = (scaled - self.centres.gather(1, index)).norm(dim=2)
-        return distance / self.typical.unsqueeze(1)
+        centres = self.centres.astype(np.float64)
+        half_square = (centres**2).sum(axis=2)[:, None] / 2
+        nearest = (half_square - scaled.astype(np.float64) @ centres.transpose(0, 2, 1)).argmin(axis=2)
+        difference = scaled - np.take_along_axis(self.centres, nearest[:, :, None], axis=1)
+        return np.asarray(np.linalg.norm(difference, axis=2) / self.typical[:, None])
 
     def judge(
-        self, features: Tensor, store: GraphStore, formulas: Sequence[str]
+        self, features: np.ndarray, store: GraphStore, formulas: Sequence[str]
     ) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Judge crystals.
 
@@ -103,7 +90,7 @@ class Domain:
             Level of each (a number of `LEVELS`), [n] int64; mean distance over the members, [n] float64; and the reasons, in
             words, empty for a crystal inside.
         """
-        distance = self.distances(features).mean(dim=0).double().cpu().numpy()
+        distance = self.distances(features).mean(axis=0).astype(np.float64)
         level = np.searchsorted(self.limits, distance, side="left")
         reasons: list[list[str]] = [[] for _ in formulas]
         for row, symbols in self._unseen(store).items():
@@ -129,7 +116,7 @@ class Domain:
 
 def fit_domain(
     name: str,
-    features: Tensor,
+    features: np.ndarray,
     presence: np.ndarray,
     formulas: Sequence[str],
     *,
@@ -147,12 +134,13 @@ def fit_domain(
         held_out: Crystals that each did not, and by which the limits are set, [n_members, n_crystals] bool.
     """
     types = np.array([formula_type(formula) for formula in formulas])
-    references = [_reference(values[mask]) for values, mask in zip(features.cpu().double().numpy(), known, strict=True)]
+    wide = np.asarray(features, dtype=np.float64)
+    references = [_reference(values[mask]) for values, mask in zip(wide, known, strict=True)]
     n_centres = max(len(reference[0]) for reference in references)
     # A member with fewer references has its first one several times.
     padded = [np.concatenate([centres, centres[:1].repeat(n_centres - len(centres), 0)]) for centres, *_ in references]
     arrays = [padded, *zip(*(reference[1:] for reference in references), strict=True)]
-    centres, offset, scale, typical = (torch.as_tensor(np.array(array), dtype=torch.float32) for array in arrays)
+    centres, offset, scale, typical = (np.array(array, dtype=np.float32) for array in arrays)
     trained_on = known.any(axis=0)
     elements = np.asarray(presence[trained_on].any(axis=0))
     domain = Domain(name, centres, offset, scale, typical, elements, frozenset(types[trained_on].tolist()))
@@ -170,9 +158,9 @@ def fit_domain(
     )
 
 
-def held_out_distance(domain: Domain, features: Tensor, held_out: np.ndarray) -> np.ndarray:
+def held_out_distance(domain: Domain, features: np.ndarray, held_out: np.ndarray) -> np.ndarray:
     """Mean distance of each crystal over the members that it is held out of, [n_crystals]; NaN where there are none."""
-    distance = domain.distances(features.cpu().float()).double().numpy()
+    distance = domain.distances(features).astype(np.float64)
     count = held_out.sum(axis=0)
     total = np.where(held_out, distance, 0).sum(axis=0)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
@@ -203,21 +191,26 @@ def formula_type(formula: str) -> str:
 
 def _reference(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """References of one member from its training crystals' features, [n, n_features]: centres, offset, scale, typical."""
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    from scipy.spatial.distance import cdist  # noqa: PLC0415 - a prediction has no use for it
+
+    values = _finite(values)
     offset, spread = values.mean(axis=0), values.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     scaled = (values - offset) / scale
     if len(scaled) > MAX_CENTRES:
+        from scipy.cluster.vq import kmeans2  # noqa: PLC0415 - a prediction has no use for it
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # equal crystals leave a cluster empty, which does no harm
             start = np.random.default_rng(CLUSTER_SEED).permutation(len(scaled))[:MAX_CENTRES]
             centres, _ = kmeans2(scaled, scaled[start], minit="matrix")
-        distance = torch.cdist(torch.as_tensor(scaled), torch.as_tensor(centres))
+        distance = cdist(scaled, centres)
     else:
         centres = scaled
-        points = torch.as_tensor(scaled)
-        distance = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
-    typical = float(distance.min(dim=1).values.median())
+        distance = cdist(scaled, scaled)
+        np.fill_diagonal(distance, np.inf)
+    nearest = np.sort(distance.min(axis=1))
+    typical = float(nearest[(len(nearest) - 1) // 2])  # the lower median: the distance of a crystal that is there
     return centres, offset, scale, typical if 0 < typical < inf else 1.0
 
 
@@ -226,6 +219,6 @@ def _level(share: float) -> int:
     return 2 if share <= OUTSIDE_SHARE else 1 if share <= EDGE_SHARE else 0
 
 
-def _finite(values: Tensor) -> Tensor:
+def _finite(values: np.ndarray) -> np.ndarray:
     """A diverged member's values as zeros."""
-    return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.elements import ELEMENTS
@@ -33,15 +31,15 @@ def save_uncertainty(uncertainty: Uncertainty, folder: str | Path) -> None:
     """
     folder = Path(folder)
     content: dict[str, Any] = {"format": UNCERTAINTY_FORMAT}
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, np.ndarray] = {}
     residuals = uncertainty.residuals
     if residuals is not None:
-        tensors["residuals"] = torch.as_tensor(residuals.values, dtype=torch.float32)
-        tensors["held_out"] = torch.as_tensor(residuals.held_out).contiguous()
+        tensors["residuals"] = residuals.values.astype(np.float32)
+        tensors["held_out"] = np.ascontiguousarray(residuals.held_out)
         content["residuals"] = {"source": residuals.source}
     for key, domain in (("domain", uncertainty.domain), ("earlier", uncertainty.earlier)):
         if domain is not None:
-            tensors |= {f"{key}.{name}": getattr(domain, name).cpu().contiguous() for name in _TENSORS}
+            tensors |= {f"{key}.{name}": np.ascontiguousarray(getattr(domain, name)) for name in _TENSORS}
             content[key] = _plain(domain)
     with atomic_path(folder / UNCERTAINTY_NAME) as temporary:
         # One entry: the order of several is not fixed, and equal runs leave equal files.
@@ -50,7 +48,7 @@ def save_uncertainty(uncertainty: Uncertainty, folder: str | Path) -> None:
     write_text_atomic(folder / CARD_NAME, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
 
-def load_uncertainty(folder: str | Path, device: torch.device | str = "cpu") -> Uncertainty | None:
+def load_uncertainty(folder: str | Path) -> Uncertainty | None:
     """Read a model's uncertainty; None where the model has none.
 
     Raises:
@@ -60,7 +58,7 @@ def load_uncertainty(folder: str | Path, device: torch.device | str = "cpu") -> 
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="pt") as handle:
+        with safe_open(path, framework="np") as handle:
             content = json.loads((handle.metadata() or {})["content"])
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         if content["format"] != UNCERTAINTY_FORMAT:
@@ -73,7 +71,7 @@ def load_uncertainty(folder: str | Path, device: torch.device | str = "cpu") -> 
     architecture = read_card(folder)["architecture"]
     # Members whose features are the same ones have one domain.
     _require_members(uncertainty, int(architecture.get("n_feature_sets", architecture["n_members"])), path)
-    return uncertainty.to(device)
+    return uncertainty
 
 
 def _require_members(uncertainty: Uncertainty, n_members: int, path: Path) -> None:
@@ -84,10 +82,10 @@ def _require_members(uncertainty: Uncertainty, n_members: int, path: Path) -> No
         raise ModelFileError(f"The uncertainty {path} belongs to another model, not one of {n_members} members.")
 
 
-def _read(content: dict[str, Any], tensors: dict[str, Tensor]) -> Uncertainty:
+def _read(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Uncertainty:
     residuals = None
     if "residuals" in content:
-        values, held_out = tensors["residuals"].double().numpy(), tensors["held_out"].bool().numpy()
+        values, held_out = tensors["residuals"].astype(np.float64), tensors["held_out"].astype(bool)
         residuals = Residuals(values, held_out, str(content["residuals"]["source"]))
     domains = [
         _domain(content[key], {name: tensors[f"{key}.{name}"] for name in _TENSORS}) if key in content else None
@@ -109,7 +107,7 @@ def _plain(domain: Domain) -> dict[str, Any]:
     }
 
 
-def _domain(content: dict[str, Any], tensors: dict[str, Tensor]) -> Domain:
+def _domain(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Domain:
     edge, outside = (float(limit) for limit in content["limits"])
     return Domain(
         name=str(content["name"]),

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from paraisite.applicability import Concern
 from paraisite.graphs.store import GraphStore
@@ -73,12 +71,7 @@ class Uncertainty:
     domain: Domain
     earlier: Domain | None = None
 
-    def to(self, device: torch.device | str) -> Uncertainty:
-        """Move the domains to a device."""
-        earlier = None if self.earlier is None else self.earlier.to(device)
-        return Uncertainty(self.residuals, self.domain.to(device), earlier)
-
-    def judge(self, kappa: np.ndarray, features: Tensor, store: GraphStore, formulas: Sequence[str]) -> Judgement:
+    def judge(self, kappa: np.ndarray, features: np.ndarray, store: GraphStore, formulas: Sequence[str]) -> Judgement:
         """Judge predictions.
 
         Args:

@@ -14,7 +14,7 @@ from written_scans import random_rows, write_csv, write_scan
 
 N_CRYSTALS = 40
 DOMAIN = {
-    "interval_low": pa.float64(), "interval_high": pa.float64(), "domain": pa.string(), "domain_distance": pa.float64(),
+    "kappa_low": pa.float64(), "kappa_high": pa.float64(), "domain": pa.string(), "domain_distance": pa.float64(),
     "domain_reason": pa.string(),
 }  # fmt: skip
 
@@ -26,8 +26,8 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     told = {
         "domain_distance": 1.5,
         "domain_reason": "elements Na not in the data",
-        "interval_low": 0.5,
-        "interval_high": 99.0,
+        "kappa_low": 0.5,
+        "kappa_high": 99.0,
     }
     second = [
         {**row, **told, "domain": "edge" if index % 4 == 0 else "inside"}

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import typer
 from ase.io import write
-from written_scans import make_row, write_scan
+from written_scans import make_row, random_rows, write_scan
 
 from paraisite.cli import scan_results
 from paraisite.datasets.tables import load_togo15
@@ -27,12 +27,13 @@ from paraisite.screening.analysis.low_kappa import (
 )
 from paraisite.screening.analysis.report import AnalysisOptions, analyze
 from paraisite.screening.query import QueryError
+from paraisite.screening.selection import Selection, select_rows
 
 FIGURES = {
     "correlation_map",
     "variance_by_step",
     "distribution_by_member",
-    "mean_against_spread",
+    "kappa_against_spread",
     "against_kappa_known",
 }
 
@@ -47,7 +48,7 @@ def test_every_figure_has_its_forms_and_its_data(report: Path) -> None:
     names = {path.name for path in (report / "figures").iterdir()}
     assert names == {f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg", "csv")}
     assert all(path.stat().st_size > 100 for path in (report / "figures").iterdir())
-    counted = pd.read_csv(report / "figures" / "mean_against_spread.csv").groupby("step")["crystals"].sum()
+    counted = pd.read_csv(report / "figures" / "kappa_against_spread.csv").groupby("step")["crystals"].sum()
     assert counted.to_dict() == {"step 1": 39, "step 2": 39}
 
 
@@ -66,7 +67,7 @@ def test_the_text_shows_strong_correlations_alone(report: Path) -> None:
     strong = table[table[["pearson", "spearman"]].abs().max(axis=1) >= 0.10]
     assert 0 < len(strong) < len(table)
     text = (report / "report.md").read_text()
-    section = text.split("## Correlation with features")[1].split("## Mean, spread")[0]
+    section = text.split("## Correlation with features")[1].split("## Spread and other")[0]
     assert len(re.findall(r"^\| (?!quantity|-)", section, flags=re.MULTILINE)) == len(strong)
     assert "kappa_known" not in set(table["other"])  # what is compared with is no feature
 
@@ -91,7 +92,7 @@ def test_the_scans_and_the_agreement_are_told(report: Path) -> None:
 def test_candidates_without_their_source_keep_their_row(report: Path) -> None:
     candidates = pd.read_csv(report / "tables" / "low_kappa.csv")
     assert len(candidates) == 3
-    assert candidates["kappa_mean"].is_monotonic_increasing
+    assert candidates["kappa"].is_monotonic_increasing
     assert candidates["structure_type"].isna().all()
     assert "a | b" in set(candidates["prototype"])
     text = (report / "report.md").read_text().split("## Low-κ candidates")[1]
@@ -170,7 +171,7 @@ def test_query_and_top(
         command("query", steps[0], "SELECT nope FROM scan", "--csv", tmp_path / "no.csv")
     assert not (tmp_path / "no.csv").exists()
     command("top", steps[0], "--highest", 2, "--elements", "Na, Cl", "--csv", tmp_path / "top.csv")
-    assert pd.read_csv(tmp_path / "top.csv")["kappa_mean"].is_monotonic_decreasing
+    assert pd.read_csv(tmp_path / "top.csv")["kappa"].is_monotonic_decreasing
     command("top", steps[0])
     assert capsys.readouterr().out.count("mp-") == 20
     command("top", steps[0], "--where", "n_atoms < 0")
@@ -197,3 +198,15 @@ def test_analyze_replaces_an_earlier_report(steps: list[Path], tmp_path: Path, c
     assert not old.exists()
     assert not (tmp_path / "tables" / "low_kappa.csv").exists()
     assert "\\*one\\*" in (tmp_path / "report.md").read_text()
+
+
+def test_scans_without_members_are_analysed_but_for_their_spread(features: Path, tmp_path: Path) -> None:
+    out = write_scan(tmp_path / "scan", random_rows(20, seed=1), members=False)
+    text = analyze(out, tmp_path / "report", AnalysisOptions(features=features)).with_name("report.md").read_text()
+    assert "`paraisite scan --members` keeps them" in text
+    assert text.index("## Low-κ candidates") < text.index("## Correlation with features")
+    assert "var(κ)" not in text
+    assert not list((tmp_path / "report" / "figures").glob("variance*"))
+    assert {path.stem for path in (tmp_path / "report" / "tables").iterdir()} >= {"scans", "low_kappa", "correlations"}
+    with pytest.raises(QueryError, match="keeps no members"):
+        select_rows(out, Selection(max_relative_spread=0.1))

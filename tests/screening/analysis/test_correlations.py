@@ -41,7 +41,7 @@ def test_correlations_are_scipys(steps: list[Path], features: Path) -> None:
     known = pd.read_csv(features).set_index("material_id")["energy"].reindex(scan.index)
     members = np.log10(scan[["kappa_1", "kappa_2", "kappa_3"]].to_numpy(dtype=float))
     quantities = {
-        "mTC": scan["kappa_mean"], "log10 mTC": np.log10(scan["kappa_mean"]), "var(pTC)": scan["kappa_variance"],
+        "κ": scan["kappa"], "log10 κ": np.log10(scan["kappa"]), "var(κ)": scan["kappa_std"] ** 2,
         "spread of log10 κ": pd.Series(members.std(axis=1), index=scan.index),
     }  # fmt: skip
     for title, values in quantities.items():
@@ -77,9 +77,9 @@ def test_missing_tests_do_not_count() -> None:
 def test_scans_are_correlated_with_each_other(steps: list[Path]) -> None:
     with join_scans(steps, LABELS) as crystals:
         _, between = correlate(crystals)
-    first, second = (rows_of(out)["kappa_mean"] for out in steps)
+    first, second = (rows_of(out)["kappa"] for out in steps)
     shared = first.index.intersection(second.index)
-    row = between.query("quantity == 'mTC' and other == 'mTC, step 2'").iloc[0]
+    row = between.query("quantity == 'κ' and other == 'κ, step 2'").iloc[0]
     assert row["n"] == 39
     assert row["pearson"] == pytest.approx(stats.pearsonr(first[shared], second[shared]).statistic, rel=1e-9)
 
@@ -89,8 +89,8 @@ def test_the_matrix_is_numpys(steps: list[Path], features: Path) -> None:
         matrix = correlation_matrix(crystals)
         columns = [crystals.values(name) for name in ("step 1 variance", "energy")]
     both = np.isfinite(columns[1])
-    assert list(matrix.index[:4]) == ["mTC, step 1", "mTC, step 2", "var(pTC), step 1", "var(pTC), step 2"]
-    assert matrix.loc["var(pTC), step 1", "energy"] == pytest.approx(np.corrcoef(*(c[both] for c in columns))[0, 1])
+    assert list(matrix.index[:4]) == ["κ, step 1", "κ, step 2", "var(κ), step 1", "var(κ), step 2"]
+    assert matrix.loc["var(κ), step 1", "energy"] == pytest.approx(np.corrcoef(*(c[both] for c in columns))[0, 1])
     np.testing.assert_array_equal(matrix, matrix.T)
 
 
@@ -100,10 +100,10 @@ def test_infinite_and_missing_numbers_are_left_out(tmp_path: Path) -> None:
     with join_scans([out], features=write_csv(tmp_path / "x.csv", columns)) as crystals:
         table, _ = correlate(crystals)
         matrix = correlation_matrix(crystals)
-    row = table.query("quantity == 'mTC' and other == 'x'").iloc[0]
+    row = table.query("quantity == 'κ' and other == 'x'").iloc[0]
     assert row["n"] == 3
     assert np.isfinite(row["pearson"])
-    assert matrix.loc["mTC, RWTG15", "x"] == pytest.approx(row["pearson"])
+    assert matrix.loc["κ, RWTG15", "x"] == pytest.approx(row["pearson"])
 
 
 def test_too_few_crystals_are_no_correlation(tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_identifiers_that_are_not_unique_are_matched_by_source(tmp_path: Path) -
         outs.append(write_scan(tmp_path / str(seed), rows[:: 1 if seed == 1 else -1]))
     with join_scans(outs, LABELS) as crystals:
         assert crystals.n_crystals == 5
-        expected = rows_of(outs[1]).set_index("source")["kappa_mean"]
-        found = crystals.connection.execute('SELECT source, "step 2 mean" FROM crystals').fetchall()
+        expected = rows_of(outs[1]).set_index("source")["kappa"]
+        found = crystals.connection.execute('SELECT source, "step 2 kappa" FROM crystals').fetchall()
     assert dict(found) == pytest.approx(expected.to_dict())
     twice = write_scan(tmp_path / "twice", [make_row("a", "NaCl", [1.0, 2.0, 3.0])] * 2)
     with pytest.raises(DataError, match="scan each crystal once"), join_scans([twice]):
@@ -178,7 +178,7 @@ def test_the_domain_is_counted_and_its_distance_is_a_feature_of_its_own_scan(tmp
 
 
 def test_agreement_with_known_values(steps: list[Path], tmp_path: Path) -> None:
-    mean = rows_of(steps[0])["kappa_mean"]
+    mean = rows_of(steps[0])["kappa"]
     columns = {"material_id": [*mean.index[:20], "mp-25"], "twice": [*(2 * mean[:20]), -1.0]}
     with join_scans(steps[:1], features=write_csv(tmp_path / "known.csv", columns)) as crystals:
         row = agreement_table(crystals, ["twice"]).iloc[0]

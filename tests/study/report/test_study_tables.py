@@ -74,7 +74,7 @@ def test_validated_crystals_by_hand() -> None:
         "kappa_selected": [10.0, 99.0, 0.1, 10.0],
     })  # fmt: skip
     found = validated_crystals(table).set_index("material_id")
-    assert found.loc["a", ["kappa_mean", "kappa_low", "kappa_high", "mean_abs_log10_error"]].tolist() == [
+    assert found.loc["a", ["predicted", "lowest", "highest", "mean_abs_log10_error"]].tolist() == [
         5.05,
         0.1,
         10,

@@ -33,10 +33,10 @@ def structure_and_aflow_stage_features(crystals: Sequence[Crystal]) -> np.ndarra
 
 def _aflow_stage_matrix(crystals: Sequence[Crystal]) -> np.ndarray:
     table = Predictor(AFLOW_STAGE_MODEL, threads=1).predict(crystals)
-    bad = table[table["kappa_median"].isna()]
+    bad = table[table["kappa"].isna()]
     if len(bad):
         raise DataError(f"{AFLOW_STAGE_MODEL} cannot predict {bad['material_id'].iloc[0]}: {bad['error'].iloc[0]}")
-    return np.asarray(np.log10(np.maximum(table[["kappa_median"]].to_numpy(), MIN_KAPPA_W_PER_MK)))
+    return np.asarray(np.log10(np.maximum(table[["kappa"]].to_numpy(), MIN_KAPPA_W_PER_MK)))
 
 
 _aflow_stage_rows = RowCache(_aflow_stage_matrix)

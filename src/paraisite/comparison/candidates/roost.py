@@ -119,7 +119,7 @@ def _inner_splits(crystals: Sequence[Crystal]) -> Splits:
     """Part of the crystals that selects the epoch, one row a member."""
     everything = np.ones((len(MEMBERS), len(crystals)), dtype=bool)
     outer = Splits(train=everything, selection=~everything, validation=~everything, scale=everything)
-    splits = inner_splits(outer, MEMBERS, INNER_FRACTION, [crystal.formula for crystal in crystals])
+    splits = inner_splits(outer, MEMBERS, INNER_FRACTION, [crystal.composition for crystal in crystals])
     if not splits.train.any(axis=1).all():
         raise DataError(
             f"roost stops its training by compositions that it does not train on, and all {len(crystals)} training "
@@ -132,7 +132,7 @@ def _samples(crystals: Sequence[Crystal]) -> list[Any]:
     """The network's inputs of each crystal."""
     from aviary.roost.data import CompositionData  # noqa: PLC0415 - slow to import, in an extra
 
-    formulas = [crystal.formula for crystal in crystals]
+    formulas = [crystal.composition for crystal in crystals]
     data = CompositionData(pd.DataFrame({"material_id": range(len(formulas)), "composition": formulas}), {})
     return [data[index] for index in range(len(formulas))]
 

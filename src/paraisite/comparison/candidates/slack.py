@@ -32,7 +32,7 @@ class AglTable:
         """
         self._entries: dict[str, list[tuple[Crystal, float]]] = defaultdict(list)
         for crystal, value in zip(crystals, np.log10(kappa), strict=True):
-            self._entries[crystal.formula].append((crystal, float(value)))
+            self._entries[crystal.composition].append((crystal, float(value)))
         self._groups: dict[str, list[int]] = {}
 
     def log10_kappa(self, crystals: Sequence[Crystal]) -> np.ndarray:
@@ -40,13 +40,13 @@ class AglTable:
         return np.array([self._find(crystal) for crystal in crystals])
 
     def _find(self, crystal: Crystal) -> float:
-        entries = self._entries.get(crystal.formula, [])
+        entries = self._entries.get(crystal.composition, [])
         if not entries:
             return np.nan
-        if crystal.formula not in self._groups:
-            self._groups[crystal.formula] = [find_symmetry(entry).space_group for entry, _ in entries]
+        if crystal.composition not in self._groups:
+            self._groups[crystal.composition] = [find_symmetry(entry).space_group for entry, _ in entries]
         group = find_symmetry(crystal).space_group
-        groups = self._groups[crystal.formula]
+        groups = self._groups[crystal.composition]
         values = [value for (_, value), other in zip(entries, groups, strict=True) if other == group]
         return float(np.median(values)) if values else np.nan
 

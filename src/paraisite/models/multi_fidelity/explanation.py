@@ -14,6 +14,7 @@ from paraisite.models.explanation import Attribution, Explanation, Section, as_f
 from paraisite.models.inputs import Inputs
 from paraisite.models.multi_fidelity.attribution import MISSING_LIBRARY, Attributor
 from paraisite.models.multi_fidelity.model import N_CORRECTION, MultiFidelity, correction_covariance, prior_mean
+from paraisite.structures.formula import written_formula
 
 N_NEIGHBOURS = 5
 
@@ -209,7 +210,7 @@ def find_neighbours(model: MultiFidelity, descriptors: np.ndarray) -> tuple[Neig
     return tuple(
         Neighbour(
             material_id=str(data.material_id[row]),
-            formula=str(data.composition[row]),
+            formula=written_formula(str(data.composition[row])),
             source=str(data.source[row]),
             kappa=float(10 ** data.log10_kappa[row]),
             correlation=float(correlation[row]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import torch
+import numpy as np
 
 from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
@@ -16,7 +16,7 @@ from paraisite.models.multi_fidelity.explanation import MultiFidelityExplainer
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
 from paraisite.models.multi_fidelity.model import MultiFidelity
 from paraisite.models.names import MULTI_FIDELITY
-from paraisite.threads import require_device, torch_settings
+from paraisite.threads import require_device
 from paraisite.uncertainty.files import load_uncertainty, save_uncertainty
 from paraisite.uncertainty.judgement import Judgement, Uncertainty
 
@@ -64,9 +64,8 @@ class MultiFidelityModel(Model):
         low, high = (10**end for end in prediction.interval())
         kappa, said = 10**prediction.members, Judgement.unknown(n)
         if self.uncertainty is not None:
-            with torch_settings(1):
-                features = torch.as_tensor(inputs.descriptors, dtype=torch.float32).unsqueeze(0)
-                said = self.uncertainty.judge(kappa, features, inputs.store, inputs.formula)
+            features = inputs.descriptors.astype(np.float32)[None]
+            said = self.uncertainty.judge(kappa, features, inputs.store, inputs.formula)
         judgement = Judgement(low, high, said.domain, said.domain_distance, said.domain_reason)
         return ModelOutput(kappa, judgement, prediction.log10_point, prediction.log10_std)
 

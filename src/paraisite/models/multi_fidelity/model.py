@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from importlib import import_module
+from math import erf, log, sqrt
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.special import erf
 
 from paraisite.datasets.levels import Level, Source
 from paraisite.features.descriptors import DESCRIPTORS
@@ -31,6 +30,8 @@ JITTER = 1e-6
 """Added to every noise's variance, so that equal crystals have a regular covariance."""
 BISECTIONS = 30
 """Of the interval that holds a cautious shift, so that it is exact to a billionth of the variance."""
+FEW_VALUES = 200
+"""Values up to which Python's error function is fast enough."""
 NORMAL_90 = 1.6448536269514722
 """Half-width in standard deviations of a normal's central 90 %."""
 
@@ -128,9 +129,10 @@ class Member:
         noise = np.array([parameters.noise[name] for name in data.source[known]])
         covariance = correction_covariance(parameters, self._inputs, self._inputs)
         covariance[np.diag_indices_from(covariance)] += noise**2 + JITTER
-        self._factor = np.linalg.cholesky(covariance)
+        factor = np.linalg.cholesky(covariance)
+        self._inverse_factor = np.linalg.inv(factor)  # once, so that a prediction needs no triangular solver
         residual = data.log10_kappa[known] - prior_mean(parameters.rho, data.low[:, known])
-        self._weights = np.linalg.solve(self._factor.T, np.linalg.solve(self._factor, residual))
+        self._weights = self._inverse_factor.T @ (self._inverse_factor @ residual)
 
     def predict(
         self, inputs: np.ndarray, low: np.ndarray, source: np.ndarray | None = None
@@ -149,7 +151,7 @@ class Member:
         if source is not None and (unknown := set(source) - set(self.names)):
             raise KeyError(*unknown)
         covariance = correction_covariance(self.parameters, inputs, self._inputs)
-        explained = (solve_triangular(self._factor, covariance.T, lower=True, check_finite=False) ** 2).sum(axis=0)
+        explained = ((self._inverse_factor @ covariance.T) ** 2).sum(axis=0)
         variance = self.parameters.amplitude**2 - explained
         if source is None:
             weights = likeness(covariance / self.parameters.amplitude**2, self._membership)
@@ -276,10 +278,17 @@ def cautious_shift(log10_std: np.ndarray, caution: float) -> np.ndarray:
     low, high = -(deviation**2), np.zeros_like(deviation)
     for _ in range(BISECTIONS):
         shift = (low + high) / 2
-        slope = erf(shift / (sqrt(2) * deviation))
-        slope += caution * np.exp(shift + deviation**2 / 2) * erf((shift + deviation**2) / (sqrt(2) * deviation))
+        slope = _erf(shift / (sqrt(2) * deviation))
+        slope += caution * np.exp(shift + deviation**2 / 2) * _erf((shift + deviation**2) / (sqrt(2) * deviation))
         low, high = np.where(slope > 0, low, shift), np.where(slope > 0, shift, high)
     return np.asarray((low + high) / (2 * log(10)))
+
+
+def _erf(values: np.ndarray) -> np.ndarray:
+    """The error function: scipy's for many values; Python's for those of one crystal, as scipy starts slowly."""
+    if values.size <= FEW_VALUES:
+        return np.asarray(np.vectorize(erf, otypes=[np.float64])(values))
+    return np.asarray(import_module("scipy.special").erf(values))
 
 
 def assign_folds(compositions: Sequence[str], n_folds: int, seed: int) -> np.ndarray:

@@ -62,7 +62,7 @@ class NetworkModel(Model):
         """See `Model.load`."""
         require_device(device)
         needs = Needs(graph_settings(folder))
-        return cls(load_network(folder, device), load_uncertainty(folder, device), needs, device, threads)
+        return cls(load_network(folder, device), load_uncertainty(folder), needs, device, threads)
 
     def save(self, folder: Path, card: dict[str, Any]) -> None:
         """See `Model.save`."""
@@ -88,7 +88,8 @@ class NetworkModel(Model):
             if self.uncertainty is None:
                 judgement = Judgement.unknown(len(inputs))
             else:
-                judgement = self.uncertainty.judge(kappa, torch.cat(features, dim=1), inputs.store, inputs.formula)
+                seen = torch.cat(features, dim=1).cpu().numpy()
+                judgement = self.uncertainty.judge(kappa, seen, inputs.store, inputs.formula)
         members = np.log10(np.maximum(kappa, MIN_KAPPA_W_PER_MK))
         return ModelOutput(kappa, judgement, members.mean(axis=0), self._deviation(members))
 

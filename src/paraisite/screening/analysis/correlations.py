@@ -11,10 +11,9 @@ import pandas as pd
 from scipy import stats
 
 from paraisite.screening.analysis.crystals import (
-    LOG_MEAN,
+    KAPPA,
+    LOG_KAPPA,
     LOG_SPREAD,
-    MEAN,
-    QUANTITIES,
     TABLE,
     VARIANCE,
     Crystals,
@@ -78,17 +77,17 @@ def _feature_pairs(crystals: Crystals) -> Iterator[Pair]:
     for step in crystals.steps:
         own = {name: step.column(name) for name in step.own_features}
         others = {**{name: name for name in crystals.features}, **own}
-        for quantity in QUANTITIES:
+        for quantity in crystals.quantities:
             for title, column in others.items():
                 yield Pair(step.label, quantity.title, title, (step.column(quantity.name), column))
 
 
 def _quantity_pairs(crystals: Crystals) -> Iterator[Pair]:
     for step in crystals.steps:
-        for first, second in ((MEAN, VARIANCE), (LOG_MEAN, LOG_SPREAD)):
+        for first, second in ((KAPPA, VARIANCE), (LOG_KAPPA, LOG_SPREAD)) if crystals.has_members else ():
             yield _between(step, first, step, second)
     for step, other in combinations(crystals.steps, 2):
-        for quantity in QUANTITIES:
+        for quantity in crystals.quantities:
             yield _between(step, quantity, other, quantity)
 
 
@@ -129,15 +128,21 @@ def benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
     return corrected
 
 
+def matrix_quantities(crystals: Crystals) -> tuple[Quantity, ...]:
+    """What the correlation matrix begins with, each for every scan."""
+    return (KAPPA, VARIANCE) if crystals.has_members else (KAPPA,)
+
+
 def correlation_matrix(crystals: Crystals) -> pd.DataFrame:
-    """Pearson's r between all means, variances and features, over the crystals that have both numbers.
+    """Pearson's r between κ, the members' variance and the features, over the crystals that have both numbers.
 
     Returns:
-        A square table with the names of the columns as index: mTC of every scan, var(pTC) of every scan, then features.
+        A square table with the names of the columns as index: κ of every scan, the
+        variance of every scan where all keep their members, then features.
     """
     columns = {
         f"{quantity.title}, {step.label}": step.column(quantity.name)
-        for quantity in (MEAN, VARIANCE)
+        for quantity in matrix_quantities(crystals)
         for step in crystals.steps
     }
     columns |= {name: name for name in crystals.features}

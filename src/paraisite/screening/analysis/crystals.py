@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 
 from paraisite.errors import DataError
+from paraisite.prediction.table import member_columns
 from paraisite.screening.manifest import Manifest, read_manifest
 from paraisite.screening.query import KEY, add_scan, quoted
 from paraisite.screening.selection import tells, view_columns
@@ -23,12 +24,12 @@ FIRST = "first_scan"
 """View of the first scan with the joined table, which describes the crystals."""
 KEYS = (KEY, "source")
 """Columns that crystals may be matched by."""
-PREDICTED = "kappa_mean IS NOT NULL"
+PREDICTED = "kappa IS NOT NULL"
 _NUMERIC = {
     "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT",
     "DOUBLE",
 }  # fmt: skip
-_NO_FEATURES = ("kappa_", "interval_", "position", *OWN_FEATURES)
+_NO_FEATURES = ("kappa", "position", *OWN_FEATURES)
 """Starts of the names of a scan's own columns that do not describe the crystal."""
 
 
@@ -47,11 +48,10 @@ class Quantity:
     in_words: str
 
 
-MEAN = Quantity("mean", "mTC", "mean κ over the members, W/(m K)")
-LOG_MEAN = Quantity("log10_mean", "log10 mTC", "its decadic logarithm")
-VARIANCE = Quantity("variance", "var(pTC)", "variance of κ over the members, W²/(m K)²")
+KAPPA = Quantity("kappa", "κ", "the model's estimate at 300 K, W/(m K)")
+LOG_KAPPA = Quantity("log10_kappa", "log10 κ", "its decadic logarithm")
+VARIANCE = Quantity("variance", "var(κ)", "variance of κ over the members, W²/(m K)²")
 LOG_SPREAD = Quantity("log10_spread", "spread of log10 κ", "standard deviation of log10 κ over the members")
-QUANTITIES = (MEAN, LOG_MEAN, VARIANCE, LOG_SPREAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ class Crystals:
         features: Numeric columns that describe the crystal.
         n_crystals: Rows.
         n_with_features: Rows whose crystal is in the joined table of features.
+        has_members: Whether every scan keeps the members' κ; else there is nothing to say of their spread.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -105,6 +106,12 @@ class Crystals:
     features: tuple[str, ...]
     n_crystals: int
     n_with_features: int
+    has_members: bool
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What the ensembles give for each crystal."""
+        return (KAPPA, LOG_KAPPA, VARIANCE, LOG_SPREAD) if self.has_members else (KAPPA, LOG_KAPPA)
 
     def select(self, chosen: str, source: str) -> list[tuple[Any, ...]]:
         """Rows of a SELECT; names that are not our own are to be quoted."""
@@ -151,7 +158,8 @@ def join_scans(
             raise DataError(f"The scans {', '.join(map(str, outs))} have no predicted crystal in common.")
         matched = f"{TABLE} JOIN {FIRST}_features USING ({KEY})"
         n_matched = 0 if features is None else _count(connection, matched)
-        yield Crystals(connection, tuple(steps), _varying(connection, numeric), n_crystals, n_matched)
+        has_members = _have_members(steps)
+        yield Crystals(connection, tuple(steps), _varying(connection, numeric), n_crystals, n_matched, has_members)
 
 
 def _model_names(outs: Sequence[str | Path]) -> list[str]:
@@ -199,23 +207,25 @@ def _join(steps: Sequence[Step], numeric: Sequence[str], key: str) -> str:
     """The SELECT that joins the scans."""
     chosen = [f"{FIRST}.{quoted(name)}" for name in (*KEYS, "formula", *numeric)]
     for step in steps:
-        logarithms = ", ".join(f"log10({step.view}.{name}::DOUBLE)" for name in member_columns(step))
-        values = {
-            MEAN.name: f"{step.view}.kappa_mean",
-            LOG_MEAN.name: f"log10({step.view}.kappa_mean)",
-            VARIANCE.name: f"{step.view}.kappa_variance",
-            LOG_SPREAD.name: f"list_aggregate([{logarithms}], 'stddev_pop')",
-            **{name: f"{step.view}.{name}" for name in step.own_features},
-        }
+        values = {KAPPA.name: f"{step.view}.kappa", LOG_KAPPA.name: f"log10({step.view}.kappa)"}
+        values |= {name: f"{step.view}.{name}" for name in step.own_features}
+        if _have_members(steps):
+            logarithms = ", ".join(f"log10({step.view}.{name}::DOUBLE)" for name in members_of(step))
+            values[VARIANCE.name] = f"{step.view}.kappa_std ** 2"
+            values[LOG_SPREAD.name] = f"list_aggregate([{logarithms}], 'stddev_pop')"
         chosen += [f"{value} AS {quoted(step.column(name))}" for name, value in values.items()]
     joins = " ".join(f"JOIN {step.view} ON {step.view}.{key} = {FIRST}.{key}" for step in steps)
     conditions = " AND ".join(f"{view}.{PREDICTED}" for view in (FIRST, *(step.view for step in steps)))
     return f"SELECT {', '.join(chosen)} FROM {FIRST} {joins} WHERE {conditions}"  # noqa: S608 - quoted names
 
 
-def member_columns(step: Step) -> list[str]:
-    """Columns of the members' κ in a scan."""
-    return [f"kappa_{member}" for member in range(1, step.manifest.n_members + 1)]
+def members_of(step: Step) -> list[str]:
+    """Columns of the members' κ in a scan that keeps them."""
+    return member_columns(step.manifest.n_members)
+
+
+def _have_members(steps: Sequence[Step]) -> bool:
+    return all(step.manifest.members for step in steps)
 
 
 def _varying(connection: duckdb.DuckDBPyConnection, numeric: Sequence[str]) -> tuple[str, ...]:

@@ -14,26 +14,28 @@ from matplotlib.figure import Figure
 
 from paraisite.reporting.canvas import drawn
 from paraisite.reporting.plots import family_colour, plain_numbers
-from paraisite.screening.analysis.crystals import MEAN, VARIANCE, Crystals
+from paraisite.screening.analysis.crystals import KAPPA, VARIANCE, Crystals
 from paraisite.screening.analysis.tables import known_and_predicted
 
 SHOWN_CORRELATION = 0.25
-"""Features below this with every mean and variance are left out of the map, and numbers below it not written."""
+"""Features below this with every κ and variance are left out of the map, and numbers below it not written."""
 MOST_FEATURES = 16
 BINS_A_DECADE = 20
 RELATIVE_SPREADS = (0.1, 1.0)
 LABEL_CHARACTERS = 18
+TITLE_CHARACTERS_PER_INCH = 15
+"""Of a text of 8 points, with a margin."""
 
 
-def draw_correlation_map(matrix: pd.DataFrame, n_steps: int, folder: Path) -> None:
-    """Draw Pearson's r between means, variances and the features that go with them (the paper's Fig. 7).
+def draw_correlation_map(matrix: pd.DataFrame, n_quantities: int, folder: Path) -> None:
+    """Draw Pearson's r between κ, variances and the features that go with them (the paper's Fig. 7).
 
     Args:
         matrix: As `paraisite.screening.analysis.correlations.correlation_matrix` makes it.
-        n_steps: Number of scans.
+        n_quantities: Rows that are not features, the first ones.
         folder: Where to write.
     """
-    quantities, features = list(matrix.index[: 2 * n_steps]), matrix.index[2 * n_steps :]
+    quantities, features = list(matrix.index[:n_quantities]), matrix.index[n_quantities:]
     strongest = matrix.loc[features, quantities].abs().max(axis=1).sort_values(ascending=False)
     kept = set(strongest[strongest >= SHOWN_CORRELATION].index[:MOST_FEATURES])
     names = quantities + [name for name in features if name in kept]
@@ -58,7 +60,7 @@ def draw_correlation_map(matrix: pd.DataFrame, n_steps: int, folder: Path) -> No
 
 
 def draw_variance(variances: pd.DataFrame, scans: pd.DataFrame, folder: Path) -> None:
-    """Draw the distribution of var(pTC) by step, with the variance of the data where they are known (the paper's Fig. 8).
+    """Draw the distribution of var(κ) by step, with the variance of the data where they are known (the paper's Fig. 8).
 
     Args:
         variances: As `paraisite.screening.analysis.tables.variance_table` makes them.
@@ -77,11 +79,11 @@ def draw_variance(variances: pd.DataFrame, scans: pd.DataFrame, folder: Path) ->
                     textcoords="offset points", ha="center", fontsize=7,
                 )  # fmt: skip
         axes.set_xticks(range(len(data)), [_wrapped(name) for name in data["step"]])
-        axes.set_ylabel("var(pTC) (W²/(m K)²)")
+        axes.set_ylabel("var(κ) (W²/(m K)²)")
         if (variances["percentile_95"] > 0).any():  # not so where all members agree
             axes.set_yscale("log")
             plain_numbers(axes, "y")
-        axes.set_title("box: quartiles, whiskers: 5–95 % of the crystals", fontsize=8)
+        _set_title(figure, "box: quartiles, whiskers: 5–95 % of the crystals")
 
 
 def draw_members(members: pd.DataFrame, scans: pd.DataFrame, folder: Path) -> None:
@@ -105,36 +107,36 @@ def draw_members(members: pd.DataFrame, scans: pd.DataFrame, folder: Path) -> No
             axes.set_xlabel("member")
             axes.set_title(_wrapped(step, 26), fontsize=9)
         panels[0].set_ylabel("κ at 300 K (W/(m K))")
-        figure.suptitle("box: quartiles, whiskers: 5–95 % of the crystals, triangles: lowest and highest", fontsize=8)
+        _set_title(figure, "box: quartiles, whiskers: 5–95 % of the crystals, triangles: lowest and highest")
 
 
 def draw_spread(crystals: Crystals, folder: Path) -> None:
-    """Draw the standard deviation over the members against their mean, a panel a step."""
+    """Draw the standard deviation over the members against κ, a panel a step."""
     counts, joined = {}, []
     for step in crystals.steps:
-        mean, variance = (crystals.values(step.column(quantity.name)) for quantity in (MEAN, VARIANCE))
+        kappa, variance = (crystals.values(step.column(quantity.name)) for quantity in (KAPPA, VARIANCE))
         spread = np.sqrt(variance)
         kept = spread > 0
-        counts[step.label] = _histogram(mean[kept], spread[kept])
-        joined.append(_bins(*counts[step.label], names=("mean", "spread")).assign(step=step.label))
-    with drawn(folder, "mean_against_spread", pd.concat(joined), (max(3.8, 2.7 * len(counts)), 3.4)) as figure:
+        counts[step.label] = _histogram(kappa[kept], spread[kept])
+        joined.append(_bins(*counts[step.label], names=("kappa", "spread")).assign(step=step.label))
+    with drawn(folder, "kappa_against_spread", pd.concat(joined), (max(3.8, 2.7 * len(counts)), 3.4)) as figure:
         panels = _panels(figure, len(counts))
         for axes, (label, histogram) in zip(panels, counts.items(), strict=True):
             _draw_density(axes, *histogram)
             ends = np.array(axes.get_xlim())
             for relative in RELATIVE_SPREADS:
                 axes.plot(ends, relative * ends, color="black", lw=0.6, ls=":" if relative < 1 else "-")
-            axes.set_xlabel("mTC (W/(m K))")
+            axes.set_xlabel("κ at 300 K (W/(m K))")
             axes.set_title(_wrapped(label, 26), fontsize=9)
-        panels[0].set_ylabel("standard deviation of pTC (W/(m K))")
-        figure.suptitle("darker: more crystals; full line: as large as the mean, dotted: a tenth of it", fontsize=8)
+        panels[0].set_ylabel("standard deviation over the members")
+        _set_title(figure, "darker: more crystals; full line: as large as κ, dotted: a tenth of it")
 
 
 def draw_agreement(crystals: Crystals, column: str, folder: Path) -> str:
-    """Draw mTC against a joined column of κ, a panel a step; the figure's name."""
+    """Draw κ against a joined column of κ, a panel a step; the figure's name."""
     name = "against_" + "".join(letter if letter.isalnum() else "_" for letter in column)
     histograms = {step.label: _histogram(*known_and_predicted(crystals, column, step)) for step in crystals.steps}
-    data = [_bins(*histogram, names=("known", "mean")).assign(step=label) for label, histogram in histograms.items()]
+    data = [_bins(*histogram, names=("known", "kappa")).assign(step=label) for label, histogram in histograms.items()]
     with drawn(folder, name, pd.concat(data), (max(3.8, 2.7 * len(histograms)), 3.4)) as figure:
         panels = _panels(figure, len(histograms))
         for axes, (label, histogram) in zip(panels, histograms.items(), strict=True):
@@ -143,7 +145,7 @@ def draw_agreement(crystals: Crystals, column: str, folder: Path) -> str:
             axes.plot(ends, ends, color="black", lw=0.6)
             axes.set_xlabel(f"{column} (W/(m K))")
             axes.set_title(_wrapped(label, 26), fontsize=9)
-        panels[0].set_ylabel("mTC (W/(m K))")
+        panels[0].set_ylabel("κ at 300 K (W/(m K))")
     return name
 
 
@@ -197,6 +199,12 @@ def _panels(figure: Figure, n_panels: int) -> list[Axes]:
 
 def _colour(model: str) -> str:
     return family_colour(Path(model).name)
+
+
+def _set_title(figure: Figure, text: str) -> None:
+    """Write a title in lines that the figure holds."""
+    characters = int(figure.get_size_inches()[0] * TITLE_CHARACTERS_PER_INCH)
+    figure.suptitle(fill(text, max(characters, LABEL_CHARACTERS)), fontsize=8)
 
 
 def _wrapped(label: str, characters: int = LABEL_CHARACTERS) -> str:

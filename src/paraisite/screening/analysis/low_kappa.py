@@ -8,9 +8,9 @@ from string import ascii_uppercase
 
 import numpy as np
 import pandas as pd
-from ase.data import chemical_symbols
 from ase.geometry import cell_to_cellpar
 
+from paraisite.elements import SYMBOLS
 from paraisite.screening.export import read_sources
 from paraisite.screening.selection import Selection, select_rows
 from paraisite.structures.crystal import Crystal
@@ -23,7 +23,7 @@ _FAMILIES = ((2, "a"), (15, "m"), (74, "o"), (142, "t"), (194, "h"), (230, "c"))
 
 
 def low_kappa_candidates(out: str | Path, n_candidates: int, features: str | Path | None = None) -> pd.DataFrame:
-    """List the crystals of the lowest mean κ, one of each structure, with space group, structure type and lattice.
+    """List the crystals of the lowest κ, one of each structure, with space group, structure type and lattice.
 
     Args:
         out: The scan's folder.
@@ -31,9 +31,9 @@ def low_kappa_candidates(out: str | Path, n_candidates: int, features: str | Pat
         features: A CSV table to join by `material_id`, for example with a column `prototype`.
 
     Returns:
-        The rows of the scan with `rank` first, `relative_spread` (standard deviation over mean), and `STRUCTURE_COLUMNS`:
-        space group, structure type (anonymous formula, Pearson symbol, space group, as AFLOW labels begin) and conventional
-        lattice; these are missing where the source is gone. A column without any value is left out.
+        The rows of the scan with `rank` first, `relative_spread` (standard deviation over mean) where the scan keeps members,
+        and `STRUCTURE_COLUMNS`: space group, structure type (anonymous formula, Pearson symbol, space group, as AFLOW labels
+        begin) and conventional lattice; these are missing where the source is gone. A column without any value is left out.
     """
     rows = select_rows(out, Selection(lowest=n_candidates, unique=True), features).drop(columns="spacegroup")
     rows = rows.dropna(axis="columns", how="all")
@@ -42,7 +42,8 @@ def low_kappa_candidates(out: str | Path, n_candidates: int, features: str | Pat
         if isinstance(item, Crystal):
             described.loc[item.source] = pd.Series(describe_structure(item))
     rows.insert(0, "rank", np.arange(1, len(rows) + 1))
-    rows["relative_spread"] = rows["kappa_std"] / rows["kappa_mean"]
+    if "kappa_std" in rows:
+        rows["relative_spread"] = rows["kappa_std"] / rows["kappa_mean"]
     return rows.join(described.astype(dict.fromkeys(LATTICE, float)), on="source")
 
 
@@ -80,6 +81,6 @@ def anonymous_formula(numbers: np.ndarray) -> str:
     """Reduced formula with letters for the elements, which are taken by the alphabet: ZnS is AB, BaSb2O6 is AB6C2."""
     values, counts = np.unique(numbers, return_counts=True)
     divisor = gcd(*(int(count) for count in counts))
-    amounts = {chemical_symbols[value]: int(count) // divisor for value, count in zip(values, counts, strict=True)}
+    amounts = {SYMBOLS[value]: int(count) // divisor for value, count in zip(values, counts, strict=True)}
     letters = zip(ascii_uppercase, sorted(amounts), strict=False)
     return "".join(letter + (str(amounts[name]) if amounts[name] > 1 else "") for letter, name in letters)

@@ -13,7 +13,7 @@ from paraisite.errors import DataError
 from paraisite.outputs import output_folder
 from paraisite.reporting.page import html_page
 from paraisite.screening.analysis import figures, sections, tables
-from paraisite.screening.analysis.correlations import correlate, correlation_matrix
+from paraisite.screening.analysis.correlations import correlate, correlation_matrix, matrix_quantities
 from paraisite.screening.analysis.crystals import Crystals, join_scans
 from paraisite.screening.analysis.low_kappa import low_kappa_candidates
 
@@ -46,9 +46,9 @@ def analyze(
 ) -> Path:
     """Analyse one scan, or several of the same crystals by different models, such as the steps of a transfer.
 
-    It repeats section 3.2 of the study (doi 10.1039/d5cp04401d) on any crystals: mTC is the mean κ over the members, var(pTC)
-    their variance. The folder gets `index.html` (needs nothing else), `report.md`, `figures/` (PNG, SVG and CSV) and
-    `tables/` (CSV). An earlier report in it is replaced as a whole.
+    It repeats section 3.2 of the study (doi 10.1039/d5cp04401d) on any crystals, with the estimate κ in place of the members'
+    mean. Their variance takes part where every scan was made with `members`. The folder gets `index.html` (needs nothing
+    else), `report.md`, `figures/` (PNG, SVG and CSV) and `tables/` (CSV). An earlier report in it is replaced as a whole.
 
     Args:
         outs: Folder of a scan, or several of them; the last one is the model whose candidates are listed.
@@ -103,9 +103,9 @@ def _make_tables(crystals: Crystals, analysed: Crystals, options: AnalysisOption
         "correlations": of_features,
         "between": of_quantities,
         "correlation_matrix": correlation_matrix(analysed),
-        "variance": tables.variance_table(crystals),
-        "members": tables.member_table(crystals),
     }
+    if crystals.has_members:
+        made |= {"variance": tables.variance_table(crystals), "members": tables.member_table(crystals)}
     optional = {
         "domain": tables.domain_table(crystals),
         "agreement": tables.agreement_table(crystals, options.compare),
@@ -118,8 +118,10 @@ def _make_tables(crystals: Crystals, analysed: Crystals, options: AnalysisOption
 
 def _draw(crystals: Crystals, made: dict[str, pd.DataFrame], options: AnalysisOptions, folder: Path) -> tuple[str, ...]:
     """Draw all figures; the names of those of the columns compared with."""
-    figures.draw_correlation_map(made["correlation_matrix"], len(crystals.steps), folder)
-    figures.draw_variance(made["variance"], made["scans"], folder)
-    figures.draw_members(made["members"], made["scans"], folder)
-    figures.draw_spread(crystals, folder)
+    n_quantities = len(matrix_quantities(crystals)) * len(crystals.steps)
+    figures.draw_correlation_map(made["correlation_matrix"], n_quantities, folder)
+    if crystals.has_members:
+        figures.draw_variance(made["variance"], made["scans"], folder)
+        figures.draw_members(made["members"], made["scans"], folder)
+        figures.draw_spread(crystals, folder)
     return tuple(figures.draw_agreement(crystals, column, folder) for column in options.compare)

@@ -11,30 +11,34 @@ import numpy as np
 import pandas as pd
 
 from paraisite.reporting.tables import NOTHING, markdown_table, plain_text, records
-from paraisite.screening.analysis.crystals import LOG_MEAN, QUANTITIES, Crystals
+from paraisite.screening.analysis.crystals import KAPPA, LOG_KAPPA, LOG_SPREAD, VARIANCE, Crystals
 
 SHOWN_CORRELATION = 0.10
 """The paper's threshold for its tables."""
 NAMED_FEATURES = 3
 INTRODUCTION = """\
 What the scans below say of the crystals that all of them predict, after section 3.2 of Klochko and d'Aquin
-(doi [10.1039/d5cp04401d](https://doi.org/10.1039/d5cp04401d)). pTC is κ at 300 K by one member of an ensemble, mTC the
-mean over the members, var(pTC) their variance. These are predictions: what goes with them says what the models have
-learnt, not what κ depends on."""
+(doi [10.1039/d5cp04401d](https://doi.org/10.1039/d5cp04401d)). κ is each model's estimate at 300 K, the median of its
+members (the paper's mTC is their mean). These are predictions: what goes with them says what the models have learnt, not
+what κ depends on."""
+SPREAD = "var(κ) is the variance over the members (the paper's var(pTC))."
+NO_SPREAD = (
+    "Not every scan keeps its members, so nothing is said of their spread: `paraisite scan --members` keeps them."
+)
 CORRELATIONS = """\
 Pearson's r and Spearman's ρ with two-sided p-values; corrected for {n_tests} tests after Benjamini and Hochberg. Shown
-where |r| or |ρ| is at least 0.10; all are in [correlations.csv](tables/correlations.csv). mTC and var(pTC) have long
-tails, and r follows their few largest values: log10 mTC and the spread of log10 κ stand beside them. Crystals of a
+where |r| or |ρ| is at least 0.10; all are in [correlations.csv](tables/correlations.csv). κ has a long
+tail, and r follows its few largest values: the logarithm stands beside it. Crystals of a
 database are related, and among thousands of them nearly every r passes a test: its size tells more than its p."""
 CANDIDATES = """\
-The lowest mTC of {step}, one row a structure. The structure type is the anonymous formula, the Pearson symbol and the
-space group; the lattice is the conventional one. A low prediction far from the training data, or with a relative spread
-(standard deviation over mean) near 1, is a guess."""
+The lowest κ of {step}, one row per structure. The structure type is the anonymous formula, the Pearson symbol and the
+space group; the lattice is the conventional one. A low prediction far from the training data, or with a wide interval, is a
+guess."""
 _COEFFICIENTS = {
     "n": "crystals", "pearson": "r", "pearson_p": "p", "pearson_p_corrected": "corrected p", "spearman": "ρ",
     "spearman_p": "p of ρ", "spearman_p_corrected": "corrected p of ρ",
 }  # fmt: skip
-_POSITION = {quantity.title: position for position, quantity in enumerate(QUANTITIES)}
+_POSITION = {quantity.title: position for position, quantity in enumerate((KAPPA, LOG_KAPPA, VARIANCE, LOG_SPREAD))}
 _LATTICE_TITLES = {"a b c": "a, b, c (Å)", "angles": "α, β, γ (°)"}
 
 
@@ -64,14 +68,14 @@ def introduction(content: Content) -> list[str]:
     )
     titles = {
         "step": "scan", "model": "model", "members": "members", "structures": "structures", "predicted": "predicted",
-        "duplicates": "duplicates", "median_kappa": "median mTC (W/(m K))", "median_variance": "median var(pTC) (W²/(m K)²)",
+        "duplicates": "duplicates", "median_kappa": "median κ (W/(m K))", "median_variance": "median var(κ) (W²/(m K)²)",
     }  # fmt: skip
     joined = f" Further features are known of {crystals.n_with_features} of them." if crystals.n_with_features else ""
     return [
         f"# Predicted thermal conductivity of {crystals.n_crystals} crystals",
-        INTRODUCTION + joined,
+        f"{INTRODUCTION} {SPREAD if crystals.has_members else NO_SPREAD}{joined}",
         "## Scans",
-        markdown_table(rows, titles),
+        markdown_table(rows, _present(titles, rows)),
         "Duplicates have the graph and the formula of an earlier structure of the scan; they are counted like the others.",
     ]
 
@@ -82,16 +86,18 @@ def correlations(content: Content) -> list[str]:
     blocks = [
         "## Correlation with features",
         CORRELATIONS.format(n_tests=_count_tests(content)),
-        _figure(
-            "correlation_map", "Pearson's r between the scans' means and variances and the features that go with them."
-        ),
+        _figure("correlation_map", "Pearson's r between the scans' κ and the features that go with it."),
     ]
     for step in content.crystals.steps:
         rows = table[table["step"] == step.label]
         strong = rows[rows[["pearson", "spearman"]].abs().max(axis=1) >= SHOWN_CORRELATION]
         order = strong["pearson"].abs().sort_values(ascending=False).index
         strong = strong.loc[order].sort_values("quantity", key=lambda names: names.map(_POSITION), kind="stable")
-        blocks += [f"### {plain_text(step.label)}", "\n".join(_strongest(rows)), _coefficient_table(strong, "feature")]
+        blocks += [
+            f"### {plain_text(step.label)}",
+            "\n".join(_strongest(rows, content.crystals)),
+            _coefficient_table(strong, "feature"),
+        ]
     return blocks
 
 
@@ -100,9 +106,9 @@ def _count_tests(content: Content) -> int:
     return sum(int(table.notna().to_numpy().sum()) for table in tables)
 
 
-def _strongest(rows: pd.DataFrame) -> Iterator[str]:
+def _strongest(rows: pd.DataFrame, crystals: Crystals) -> Iterator[str]:
     """A sentence a quantity: the features of the largest r."""
-    for quantity in QUANTITIES:
+    for quantity in crystals.quantities:
         part = rows[(rows["quantity"] == quantity.title) & (rows["pearson"].abs() >= SHOWN_CORRELATION)]
         largest = part.loc[part["pearson"].abs().sort_values(ascending=False).index[:NAMED_FEATURES]]
         named = [f"{plain_text(row['other'])} ({_signed(row['pearson'])})" for row in records(largest)]
@@ -113,17 +119,19 @@ def between(content: Content) -> list[str]:
     """Correlations of the scans' quantities with each other."""
     table = content.tables["between"]
     sentences = []
-    for row in records(table[table["quantity"] == LOG_MEAN.title]):
+    for row in records(table[table["quantity"] == LOG_KAPPA.title]):
         first, _, other = row["other"].partition(", ")
-        if first == LOG_MEAN.title and np.isfinite(row["spearman"]):
+        if first == LOG_KAPPA.title and np.isfinite(row["spearman"]):
             sentences.append(
                 f"- {plain_text(row['step'])} and {plain_text(other)} rank the crystals with ρ = {_signed(row['spearman'])}."
             )
-    return ["## Mean, spread and other scans", "\n".join(sentences), _coefficient_table(table, "with")]
+    return ["## Spread and other scans", "\n".join(sentences), _coefficient_table(table, "with")]
 
 
 def variance(content: Content) -> list[str]:
     """Variance by step."""
+    if "variance" not in content.tables:
+        return []
     scans = content.tables["scans"]
     medians = list(scans["median_variance"])
     falls = len(medians) > 1 and all(later < earlier for earlier, later in pairwise(medians))
@@ -133,14 +141,16 @@ def variance(content: Content) -> list[str]:
     lines = "The dashed line is the variance of κ in the data that the model was fitted to." if len(known) else ""
     return [
         "## Variance of the members",
-        f"The median var(pTC) {order}: {named} W²/(m K)². {lines}" if len(medians) > 1 else lines,
+        f"The median var(κ) {order}: {named} W²/(m K)². {lines}" if len(medians) > 1 else lines,
         _figure("variance_by_step", "Variance of the members' κ over the crystals (the paper's Fig. 8)."),
-        _figure("mean_against_spread", "Standard deviation over the members against their mean."),
+        _figure("kappa_against_spread", "Standard deviation over the members against κ."),
     ]
 
 
 def distribution(content: Content) -> list[str]:
     """Distribution of the predictions."""
+    if "members" not in content.tables:
+        return []
     members = content.tables["members"].groupby("step", sort=False)
     ranges = [
         f"- {plain_text(step)}: the members' medians lie between {rows['median'].min():.3g} and {rows['median'].max():.3g} "
@@ -159,11 +169,14 @@ def domain(content: Content) -> list[str]:
     if "domain" not in content.tables:
         return []
     titles = {
-        "step": "scan", "domain": "domain", "crystals": "crystals", "share": "share", "median_kappa": "median mTC (W/(m K))",
+        "step": "scan", "domain": "domain", "crystals": "crystals", "share": "share", "median_kappa": "median κ (W/(m K))",
         "median_relative_spread": "median relative spread",
     }  # fmt: skip
     table = content.tables["domain"]
-    return ["## Domain of the models", markdown_table(table.assign(step=table["step"].map(plain_text)), titles)]
+    return [
+        "## Domain of the models",
+        markdown_table(table.assign(step=table["step"].map(plain_text)), _present(titles, table)),
+    ]
 
 
 def agreement(content: Content) -> list[str]:
@@ -172,7 +185,7 @@ def agreement(content: Content) -> list[str]:
         return []
     titles = {
         "column": "column", "step": "scan", "n": "crystals", "spearman": "ρ", "pearson_log10": "r of log10 κ",
-        "median_ratio": "median of mTC / column", "within_factor_2": "share within a factor of 2",
+        "median_ratio": "median of κ / column", "within_factor_2": "share within a factor of 2",
     }  # fmt: skip
     table = content.tables["agreement"]
     table = table.assign(step=table["step"].map(plain_text), column=table["column"].map(plain_text))
@@ -180,7 +193,7 @@ def agreement(content: Content) -> list[str]:
     return [
         "## Against κ from elsewhere",
         markdown_table(table, titles),
-        *(_figure(name, f"mTC against {plain_text(column)}.") for name, column in names),
+        *(_figure(name, f"κ against {plain_text(column)}.") for name, column in names),
     ]
 
 
@@ -189,11 +202,9 @@ def candidates(content: Content) -> list[str]:
     if "low_kappa" not in content.tables:
         return []
     table = content.tables["low_kappa"]
-    low, high = ("interval_low", "interval_high") if "interval_low" in table else ("kappa_low", "kappa_high")
-    interval = "90 % interval" if low == "interval_low" else "5–95 % of the members"
-    rows = pd.DataFrame([_candidate(row, low, high) for row in records(table)]).fillna(NOTHING)
+    rows = pd.DataFrame([_candidate(row) for row in records(table)]).fillna(NOTHING)
     titles = {
-        "rank": "", "material_id": "crystal", "formula": "formula", "kappa_mean": "mTC (W/(m K))", "range": interval,
+        "rank": "", "material_id": "crystal", "formula": "formula", "kappa": "κ (W/(m K))", "interval": "90 % interval",
         "relative_spread": "relative spread", "n_atoms": "atoms", "spacegroup": "space group",
         "structure_type": "structure type", "prototype": "prototype", **_LATTICE_TITLES, "domain": "domain",
         "domain_reason": "why", **{str(name): plain_text(name) for name in table if str(name).startswith("nearest")},
@@ -201,19 +212,25 @@ def candidates(content: Content) -> list[str]:
     return [
         "## Low-κ candidates",
         CANDIDATES.format(step=plain_text(content.crystals.steps[-1].label)),
-        markdown_table(rows, {name: title for name, title in titles.items() if name in rows}),
+        markdown_table(rows, _present(titles, rows)),
     ]
 
 
-def _candidate(row: dict[str, object], low: str, high: str) -> dict[str, object]:
+def _candidate(row: dict[str, object]) -> dict[str, object]:
     symbol = row["spacegroup_symbol"]
+    interval = {"interval": _numbers(row, ("kappa_low", "kappa_high"), " – ", ".2g")} if "kappa_low" in row else {}
     return {
         **{name: plain_text(value) if isinstance(value, str) else value for name, value in row.items()},
-        "range": _numbers(row, (low, high), " – ", ".2g"),
+        **interval,
         "spacegroup": f"{plain_text(symbol)} ({row['spacegroup']})" if isinstance(symbol, str) else NOTHING,
         "a b c": _numbers(row, ("a_angstrom", "b_angstrom", "c_angstrom"), ", ", ".2f"),
         "angles": _numbers(row, ("alpha_degree", "beta_degree", "gamma_degree"), ", ", ".1f"),
     }
+
+
+def _present(titles: dict[str, str], table: pd.DataFrame) -> dict[str, str]:
+    """The titles of the columns that a table has."""
+    return {name: title for name, title in titles.items() if name in table}
 
 
 def _numbers(row: dict[str, object], names: tuple[str, ...], between: str, form: str) -> str:
@@ -245,4 +262,4 @@ def _figure(name: str, caption: str) -> str:
     return f"![{caption}](figures/{name}.png)\n\n*{caption}* [Data](figures/{name}.csv)"
 
 
-SECTIONS = (introduction, correlations, between, variance, distribution, domain, agreement, candidates)
+SECTIONS = (introduction, candidates, correlations, between, variance, distribution, domain, agreement)

@@ -11,7 +11,7 @@ from scipy import stats
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.errors import ParaisiteError
 from paraisite.models.files import find_model, read_card
-from paraisite.screening.analysis.crystals import MEAN, PREDICTED, VARIANCE, Crystals, Step, member_columns
+from paraisite.screening.analysis.crystals import KAPPA, PREDICTED, VARIANCE, Crystals, Step, members_of
 
 QUANTILES = {"percentile_5": 0.05, "quartile_1": 0.25, "median": 0.5, "quartile_3": 0.75, "percentile_95": 0.95}
 KNOWN_DATA = ("togo15", "hh143", "mix", "aflow_agl")
@@ -22,18 +22,20 @@ def scan_table(crystals: Crystals) -> pd.DataFrame:
 
     Returns:
         Columns `step`, `model`, `members`, `structures`, `predicted`, `duplicates` (of another structure of the scan),
-        `median_kappa` and `variance_of_data` in W/(m K) and its square, the data being those of the model's last stage,
-        `median_variance`, and `fitted_to`.
+        `median_kappa` in W/(m K), `fitted_to`, the data of the model's last stage, and, where the scans keep their members,
+        `median_variance` and `variance_of_data`, in W²/(m K)².
     """
     rows = []
     for step in crystals.steps:
-        chosen = "median(kappa_mean), median(kappa_variance), count(duplicate_of)"
-        kappa, variance, duplicates = crystals.select(chosen, f"{step.view} WHERE {PREDICTED}")[0]
+        variance = "median(kappa_std ** 2)" if crystals.has_members else "NULL"
+        chosen = f"median(kappa), {variance}, count(duplicate_of)"
+        kappa, median_variance, duplicates = crystals.select(chosen, f"{step.view} WHERE {PREDICTED}")[0]
         data, of_data = fitted_data(step)
+        spread = {"median_variance": median_variance, "variance_of_data": of_data} if crystals.has_members else {}
         rows.append({
             "step": step.label, "model": step.manifest.model, "members": step.manifest.n_members,
             "structures": step.n_rows, "predicted": step.n_predicted, "duplicates": duplicates, "median_kappa": kappa,
-            "median_variance": variance, "fitted_to": data, "variance_of_data": of_data,
+            "fitted_to": data, **spread,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -48,7 +50,7 @@ def fitted_data(step: Step) -> tuple[str, float]:
 
 
 def variance_table(crystals: Crystals) -> pd.DataFrame:
-    """Distribution of var(pTC) over the crystals by step, in W²/(m K)²: columns `step`, `mean`, `QUANTILES`."""
+    """Distribution of var(κ) over the crystals by step, in W²/(m K)²: columns `step`, `mean`, `QUANTILES`."""
     rows = []
     for step in crystals.steps:
         values = crystals.values(step.column(VARIANCE.name))
@@ -60,7 +62,7 @@ def member_table(crystals: Crystals) -> pd.DataFrame:
     """Distribution of every member's κ in W/(m K): columns `step`, `member`, `lowest`, `highest`, `QUANTILES`."""
     rows = []
     for step in crystals.steps:
-        for member, name in enumerate(member_columns(step), 1):
+        for member, name in enumerate(members_of(step), 1):
             chosen = f"min({name}), max({name}), quantile_cont({name}, {list(QUANTILES.values())})"
             lowest, highest, values = crystals.select(chosen, step.view)[0]
             limits = {"step": step.label, "member": member, "lowest": lowest, "highest": highest}
@@ -72,30 +74,32 @@ def domain_table(crystals: Crystals) -> pd.DataFrame:
     """Crystals by their place in the model's domain, for scans that tell it.
 
     Returns:
-        Columns `step`, `domain`, `crystals`, `share`, `median_kappa` in W/(m K), `median_relative_spread`.
+        Columns `step`, `domain`, `crystals`, `share`, `median_kappa` in W/(m K), and `median_relative_spread` where
+        the scans keep their members.
     """
     rows = []
     for step in crystals.steps:
         if step.has_domain:
-            chosen = "domain, count(*), median(kappa_mean), median(kappa_std / kappa_mean)"
+            spread = ", median(kappa_std / kappa_mean)" if crystals.has_members else ""
+            chosen = f"domain, count(*), median(kappa){spread}"
             source = f"{step.view} WHERE {PREDICTED} AND domain IS NOT NULL GROUP BY domain ORDER BY count(*) DESC"
-            for domain, n, kappa, spread in crystals.select(chosen, source):
+            for domain, n, kappa, *of_members in crystals.select(chosen, source):
                 rows.append({
                     "step": step.label, "domain": domain, "crystals": n, "share": n / step.n_predicted,
-                    "median_kappa": kappa, "median_relative_spread": spread,
+                    "median_kappa": kappa, **dict(zip(["median_relative_spread"], of_members, strict=False)),
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def agreement_table(crystals: Crystals, columns: Sequence[str]) -> pd.DataFrame:
-    """Compare mTC of every scan with joined columns of κ, over the crystals where that is above zero.
+    """Compare κ of every scan with joined columns of κ, over the crystals where that is above zero.
 
     Args:
         crystals: The joined scans.
         columns: Numeric columns of the joined table, in W/(m K).
 
     Returns:
-        Columns `column`, `step`, `n`, `spearman`, `pearson_log10`, `median_ratio` (mTC over the column), `within_factor_2`.
+        Columns `column`, `step`, `n`, `spearman`, `pearson_log10`, `median_ratio` (κ over the column), `within_factor_2`.
     """
     rows = []
     for column in columns:
@@ -114,10 +118,10 @@ def agreement_table(crystals: Crystals, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def known_and_predicted(crystals: Crystals, column: str, step: Step) -> tuple[np.ndarray, np.ndarray]:
-    """A joined column and mTC of the crystals where the column is above zero, both in W/(m K)."""
-    known, mean = crystals.values(column), crystals.values(step.column(MEAN.name))
+    """A joined column and κ of the crystals where the column is above zero, both in W/(m K)."""
+    known, kappa = crystals.values(column), crystals.values(step.column(KAPPA.name))
     used = np.isfinite(known) & (known > 0)
-    return known[used], mean[used]
+    return known[used], kappa[used]
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:

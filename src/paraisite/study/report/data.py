@@ -178,7 +178,7 @@ def validated_crystals(predictions: pd.DataFrame) -> pd.DataFrame:
         predictions: As `read_predictions` gives them.
 
     Returns:
-        Columns `material_id`, `formula`, `kappa`, `kappa_mean`, `kappa_low`, `kappa_high` (lowest and highest of those runs),
+        Columns `material_id`, `formula`, `kappa`, `predicted`, `lowest`, `highest` (mean and limits of those runs),
         `mean_abs_log10_error` (mean over those runs) and `n_runs`.
     """
     rows = predictions[predictions["part"] == "validation"]
@@ -186,9 +186,9 @@ def validated_crystals(predictions: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(abs_log10_error=np.abs(np.log10(ratio)))
     grouped = rows.groupby(["material_id", "formula", "kappa"], sort=False)
     return grouped.agg(
-        kappa_mean=("kappa_selected", "mean"),
-        kappa_low=("kappa_selected", "min"),
-        kappa_high=("kappa_selected", "max"),
+        predicted=("kappa_selected", "mean"),
+        lowest=("kappa_selected", "min"),
+        highest=("kappa_selected", "max"),
         mean_abs_log10_error=("abs_log10_error", "mean"),
         n_runs=("kappa_selected", "size"),
     ).reset_index()

@@ -245,8 +245,8 @@ def predictions(content: ReportContent) -> list[str]:
     rows = worst[(worst["family"] == NETWORK) & (worst["protocol"] == "held_out")] if len(worst) else worst
     if len(rows):
         titles = {
-            "formula": "formula", "material_id": "id", "kappa": "κ (W/(m K))", "kappa_mean": "predicted",
-            "kappa_low": "lowest", "kappa_high": "highest", "mean_abs_log10_error": "mean error of log10 κ", "n_runs": "runs",
+            "formula": "formula", "material_id": "id", "kappa": "κ (W/(m K))", "predicted": "predicted",
+            "lowest": "lowest", "highest": "highest", "mean_abs_log10_error": "mean error of log10 κ", "n_runs": "runs",
         }  # fmt: skip
         blocks += [f"### Worst crystals of {NETWORK}, held out", markdown_table(rows, titles)]
     return blocks

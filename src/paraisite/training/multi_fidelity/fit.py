@@ -171,7 +171,7 @@ class TrainingCrystals:
         """Describe crystals with κ at 300 K in W/(m K), [n], and their data sets, [n]."""
         return cls(
             np.array([crystal.material_id for crystal in crystals], dtype=str),
-            np.array([crystal.formula for crystal in crystals], dtype=str),
+            np.array([crystal.composition for crystal in crystals], dtype=str),
             np.array([one.name for one in source], dtype=str),
             describe_crystals(crystals),
             np.log10(np.asarray(kappa, dtype=np.float64)),
@@ -348,9 +348,9 @@ def domain_of(descriptors: np.ndarray, formulas: Sequence[str], name: str) -> Do
 
 def _domain(descriptors: np.ndarray, formulas: Sequence[str], name: str, held_out: np.ndarray) -> Domain:
     """Domain of all crystals; the limits are those of parts that were held out by turns, [n_parts, n] bool."""
-    features = torch.as_tensor(descriptors, dtype=torch.float32).unsqueeze(0)
+    features = descriptors.astype(np.float32)[None]
     presence = formula_presence(formulas)
-    by_part = features.expand(len(held_out), -1, -1)
+    by_part = np.broadcast_to(features, (len(held_out), *features.shape[1:]))
     parts = fit_domain(name, by_part, presence, formulas, known=~held_out, held_out=held_out)
     everything = np.ones((1, len(formulas)), dtype=bool)
     whole = fit_domain(name, features, presence, formulas, known=everything, held_out=everything)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -100,15 +101,15 @@ def stage_domain(model: ParAIsite, data: StageData) -> Domain:
     )
 
 
-def store_features(model: ParAIsite, store: GraphStore) -> torch.Tensor:
-    """Features of every graph, [n_members, n_graphs, n_features], on the CPU."""
+def store_features(model: ParAIsite, store: GraphStore) -> np.ndarray:
+    """Features of every graph, [n_members, n_graphs, n_features] float32."""
     device = next(model.parameters()).device
     with torch.no_grad():
         parts = [
             model.body(GraphBatch.from_arrays(store.collate(indices), device)).cpu()
             for indices in store.batches(EVALUATION_GRAPHS, EVALUATION_EDGES)
         ]
-    return torch.cat(parts, dim=1)
+    return torch.cat(parts, dim=1).numpy()
 
 
 def keys_before(recipe: Recipe, position: int, run_folder: Path) -> frozenset[str]:

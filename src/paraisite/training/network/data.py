@@ -66,7 +66,7 @@ def stage_data_set(stage: StageRecipe, data_folder: Path | None = None) -> tuple
         failures = [
             ReadFailure(crystal.material_id, crystal.source, "left_out", f"{crystal.formula} is in {stage.without}.")
             for crystal in data.crystals
-            if crystal.formula in left_out
+            if crystal.composition in left_out
         ]
         data = select(data, kept, failures)
     return prepare_data(data)
@@ -104,4 +104,4 @@ def outer_splits(data: DataSet, runs: Sequence[int], split: Split, train_fractio
 
 
 def _compositions(data: DataSet) -> list[str]:
-    return [crystal.formula for crystal in data.crystals]
+    return [crystal.composition for crystal in data.crystals]

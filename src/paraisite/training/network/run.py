@@ -39,6 +39,7 @@ def train(recipe: Recipe, folder: str | Path, options: RunOptions = RunOptions()
         RunError: The folder holds a run of another recipe.
         ParaisiteError: Data or weights are missing or unusable.
     """
+    require_device(options.device)
     folder = Path(folder)
     _prepare_folder(recipe, folder)
     require_device(options.device)

@@ -45,7 +45,7 @@ def draw_parity_figures(study: StudyResults, folder: Path) -> list[str]:
 
 def _draw(tables: dict[str, pd.DataFrame], title: str, folder: Path, name: str) -> None:
     joined = pd.concat([table.assign(family=family) for family, table in tables.items()], ignore_index=True)
-    values = joined[["kappa", "kappa_mean"]].clip(lower=LOWEST_W_PER_MK).to_numpy(dtype=float)
+    values = joined[["kappa", "predicted"]].clip(lower=LOWEST_W_PER_MK).to_numpy(dtype=float)
     limits = (float(10 ** np.floor(np.log10(values.min()))), float(10 ** np.ceil(np.log10(values.max()))))
     rows = -(-len(tables) // COLUMNS)
     with drawn(folder, name, joined, (WIDTH_INCHES, 0.5 + 3.4 * rows)) as figure:
@@ -53,9 +53,7 @@ def _draw(tables: dict[str, pd.DataFrame], title: str, folder: Path, name: str) 
         for axes in panels[len(tables) :]:
             axes.axis("off")
         for axes, (family, table) in zip(panels, tables.items(), strict=False):
-            lowest = {
-                column: table[column].clip(lower=limits[0]) for column in ("kappa_mean", "kappa_low", "kappa_high")
-            }
-            draw_parity(axes, table.assign(**lowest), family_colour(family), limits)
+            shown = {name: table[name].clip(lower=limits[0]) for name in ("predicted", "lowest", "highest")}
+            draw_parity(axes, table.assign(**shown), family_colour(family), limits)
             axes.set_title(family, fontsize=9)
         figure.suptitle(f"{title}: mean of the runs that validated the crystal, bar: their range", fontsize=9)

@@ -1,0 +1,67 @@
+"""Chunks of structures carried through the pipeline together; what fails for one costs that one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from paraisite.models.inputs import Needs
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
+from paraisite.structures.checks import one_line
+from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
+from paraisite.structures.readers import iter_crystals
+
+T = TypeVar("T")
+
+UNEXPECTED = "unexpected_error"
+
+
+def prepare_paths(
+    paths: Iterable[str | Path],
+    needs: Needs,
+    options: ReadOptions = STRICT,
+    format: str | None = None,  # noqa: A002 - the word that users expect
+) -> Iterator[Prepared]:
+    """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error.
+
+    Args:
+        paths: Files and folders.
+        needs: What the model asks of crystals.
+        options: What readers let pass.
+        format: Format of all files, as for `iter_crystals`.
+    """
+    return prepare_stream(iter_crystals(paths, format=format, options=options), needs)
+
+
+def prepare_stream(stream: Iterator[Crystal | ReadFailure], needs: Needs) -> Iterator[Prepared]:
+    """Build the graphs of crystals that come one at a time, a chunk at a time."""
+    while items := list(islice(stream, CHUNK_CRYSTALS)):
+        yield with_failures(items, lambda chosen: prepare(chosen, needs))
+
+
+def with_failures(items: list[Crystal | ReadFailure], work: Callable[[list[Crystal | ReadFailure]], T]) -> T:
+    """Do the work on a chunk; where it raises, the crystals that alone make it raise become failures.
+
+    The readers and checks refuse what is known to be wrong; this keeps what nobody thought of from costing a whole scan.
+
+    Args:
+        items: The chunk.
+        work: Takes crystals and failures.
+    """
+    try:
+        return work(items)
+    except Exception:
+        return work([_alone(item, work) for item in items])
+
+
+def _alone(item: Crystal | ReadFailure, work: Callable[[list[Crystal | ReadFailure]], object]) -> Crystal | ReadFailure:
+    if isinstance(item, ReadFailure):
+        return item
+    try:
+        work([item])
+    except Exception as error:
+        message = f"{item.source or item.material_id}: {type(error).__name__}, {one_line(error)}; leave it out."
+        return ReadFailure(item.material_id, item.source, UNEXPECTED, message)
+    return item
