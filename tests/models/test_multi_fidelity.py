@@ -445,12 +445,22 @@ def test_content_that_is_none(folder: Path, content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "architecture", [{}, [], "MEGNet", {"descriptors": list(DESCRIPTORS)[::-1]}, {"descriptors": None}], ids=str
+    ("architecture", "words"),
+    [
+        ({"descriptors": list(DESCRIPTORS)[::-1]}, "other descriptors"),
+        ({"descriptors": []}, "other descriptors"),
+        ({"descriptors": None}, "cannot be used"),
+        ([], "cannot be used"),
+        ("MEGNet", "cannot be used"),
+    ],
+    ids=["turned round", "none", "null", "list", "text"],
 )
-def test_other_descriptors(folder: Path, architecture: object) -> None:
+def test_other_descriptors(folder: Path, architecture: Any, words: str) -> None:
     card = json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
+    if isinstance(architecture, dict):
+        architecture = {**card["architecture"], **architecture}
     (folder / CARD_NAME).write_text(json.dumps({**card, "architecture": architecture}), encoding="utf-8")
-    refuse(folder, "other descriptors")
+    refuse(folder, words)
 
 
 def test_it_is_no_network(folder: Path) -> None:

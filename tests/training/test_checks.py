@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pandas as pd
 import pytest
 
 import paraisite
+from paraisite.cli.main import main
 from paraisite.datasets.catalogue import DataSet, load_data_set
 from paraisite.errors import DataError
 from paraisite.models.files import find_model
@@ -19,6 +21,7 @@ from paraisite.models.interface import Model, RefitOptions
 from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.multi_fidelity.kind import MultiFidelityModel
 from paraisite.models.registry import load_model
+from paraisite.structures import to_ase
 from paraisite.structures.crystal import Crystal
 from paraisite.training.checks import CheckedData, check_training_data
 
@@ -227,6 +230,32 @@ def test_other_units_leave_no_run(mine: DataSet, name: str, tmp_path: Path) -> N
     with pytest.raises(DataError, match="mW"):
         paraisite.finetune(wrong, tmp_path / "run", RefitOptions(epochs=1), model=name)
     assert not (tmp_path / "run").exists()
+
+
+def write_file(data: DataSet, path: Path) -> str:
+    frames = []
+    for number, (crystal, kappa) in enumerate(zip(data.crystals, data.kappa, strict=True)):
+        name = crystal.material_id or str(number)
+        frames.append(to_ase(replace(crystal, material_id=name, properties={"kappa": float(kappa)})))
+    ase.io.write(path, frames, format="extxyz")
+    return str(path)
+
+
+def test_the_commands_say_it_and_end_with_three(
+    mine: DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_file(doubtful(mine), tmp_path / "mine.extxyz")
+    assert main(["finetune", path, "-o", str(tmp_path / "run")]) == 3
+    said = capsys.readouterr().err
+    assert said.count("Left out: ") == 3
+    assert "Warning: 2 crystals are equal" in said
+    wrong = write_file(replace(mine, kappa=mine.kappa * 1000), tmp_path / "wrong.extxyz")
+    assert main(["finetune", wrong, "-o", str(tmp_path / "wrong")]) not in (0, 3)
+    assert "--accept-scale" in capsys.readouterr().err
+    assert main(["finetune", wrong, "-o", str(tmp_path / "wrong"), "--accept-scale"]) == 0
+    assert "taken as they are" in capsys.readouterr().err
+    assert main(["evaluate", wrong]) == 0
+    assert "mW/(m K)" in capsys.readouterr().err
 
 
 def test_evaluation_names_another_scale_and_what_it_left_out(mine: DataSet) -> None:

@@ -174,11 +174,11 @@ def evaluate(
     if csv is not None:
         with TableWriter(csv, None) as writer:
             writer.write(result.table)
-    failures = [failure.message for failure in result.data.failures]
-    failures += list(result.table.loc[result.table["kappa"].isna(), "error"])
-    for message in failures:
+    for message in result.warnings:
+        say(f"Warning: {message}")
+    for message in result.left_out:
         say(f"Left out: {message}")
-    return SOME_FAILED if failures else 0
+    return SOME_FAILED if result.left_out else 0
 
 
 def info(
