@@ -32,7 +32,7 @@ def crystal_table(job: ComparisonJob) -> pd.DataFrame:
     Returns:
         A row a crystal, indexed by its place in the pool: `material_id`, `formula`, `prototype`, `kappa` in W/(m K);
         `predicted`, `low`, `high` (geometric means, W/(m K)), `log10_std`; and `GROUP_ERROR_COLUMNS`: its mean absolute error
-        of log10 κ, mean absolute relative error, mean signed error of log10 κ, and the share of its predictions within a factor
+        of log10 κ, mean absolute relative error, mean signed error of log10 κ, and the share of predictions within a factor
         of 2 and with κ in the 90 % interval.
     """
     rows = job.predictions()
