@@ -23,7 +23,7 @@ from paraisite.comparison.specs import parse_spec, parse_specs
 from paraisite.comparison.view import pair_view
 from paraisite.datasets.splits import published_splits
 from paraisite.errors import ParaisiteError
-from paraisite.metrics import error_metrics
+from paraisite.metrics import NORMAL_90, error_metrics
 from paraisite.structures.crystal import Crystal
 
 SPECS = ("median", "knn", "gaussian_process_structure", "median+literature")
@@ -211,7 +211,7 @@ def test_a_comparison_tells_everything(folder: Path) -> None:
     assert table.loc[table["protocol"] == "hh143", "mape_sd"].isna().all()
     rows = predictions(folder, "hh143", "gaussian_process_structure")
     half = np.log10(rows["high"] / rows["predicted"])
-    np.testing.assert_allclose(half, 1.645 * rows["log10_std"])
+    np.testing.assert_allclose(half, NORMAL_90 * rows["log10_std"])
     np.testing.assert_allclose(np.log10(rows["predicted"] / rows["low"]), half)
     content = json.loads((folder / "comparison.json").read_text())
     assert {name: data["n_crystals"] for name, data in content["data"].items()} == {

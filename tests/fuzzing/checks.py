@@ -13,7 +13,7 @@ from random import Random
 import numpy as np
 from mutators import Input
 
-from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
+from paraisite.models.inputs import Needs
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
 from paraisite.readers import iter_crystals
 from paraisite.screening.pieces import ContentsPiece
@@ -81,9 +81,9 @@ def _rows(items: Iterator[Item]) -> tuple[int, int]:
     """Numbers of items and of crystals, after making a scan's rows of them without a model's numbers."""
     n_items = n_crystals = 0
     while chunk := list(islice(items, CHUNK_CRYSTALS)):
-        prepared = prepare(chunk, DEFAULT_GRAPH_SETTINGS)
+        prepared = prepare(chunk, Needs())
         described = describe(chunk, symmetry=len(chunk) <= SYMMETRY_ITEMS)
-        n_graphs = len(prepared.store)
+        n_graphs = len(prepared.inputs)
         rows = make_rows(prepared, described, np.ones((2, n_graphs)), Judgement.unknown(n_graphs)).to_pylist()
         assert len(rows) == len(chunk), "a row is missing"
         for row in rows:

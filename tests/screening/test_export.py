@@ -78,7 +78,7 @@ def test_exported_crystals_are_the_scanned_ones(tmp_path: Path) -> None:
         (read,) = read_crystals(tmp_path / "chosen" / str(row["file"]))
         assert (read.formula, read.n_atoms) == (crystal.formula, crystal.n_atoms)
         assert read.volume == pytest.approx(crystal.volume, rel=1e-6)
-    listed = {"structures.csv", *table["file"]}
+    listed = {".paraisite.json", "structures.csv", *table["file"]}
     assert {path.name for path in (tmp_path / "chosen").iterdir()} == listed
 
 

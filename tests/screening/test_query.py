@@ -10,8 +10,12 @@ import pytest
 from written_scans import make_row, write_csv, write_scan
 
 from paraisite.errors import DataError, RunError
-from paraisite.screening.query import QueryError, query_scan, stream_query
+from paraisite.screening.query import QueryError, stream_query
 from paraisite.screening.selection import Selection, export_csv, select_rows
+
+
+def query_scan(out: Path, sql: str, features: Path | None = None) -> pd.DataFrame:
+    return pd.concat(list(stream_query(out, sql, features)), ignore_index=True)
 
 
 @pytest.fixture

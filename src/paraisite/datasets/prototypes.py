@@ -48,7 +48,6 @@ class Prototype:
 
     Attributes:
         label: AFLOW prototype label.
-        strukturbericht: Strukturbericht designation, empty where there is none.
         spacegroup: Number of the space group.
         centring: Centring of the conventional cell: P, F, I or R (obverse, hexagonal axes).
         positions: Wyckoff positions of the species, in the order in which `build` takes the species.
@@ -57,7 +56,6 @@ class Prototype:
     """
 
     label: str
-    strukturbericht: str
     spacegroup: int
     centring: str
     positions: tuple[str, ...]
@@ -143,26 +141,24 @@ _QUARTER: Vector = (0.25, 0.25, 0.25)
 _HALF: Vector = (0.5, 0.5, 0.5)
 
 PROTOTYPES: Mapping[str, Prototype] = {
-    "fcc": Prototype("A_cF4_225_a", "A1", 225, "F", ("4a",), ("a",), _fixed(_ORIGIN)),
-    "bcc": Prototype("A_cI2_229_a", "A2", 229, "I", ("2a",), ("a",), _fixed(_ORIGIN)),
-    "diamond": Prototype("A_cF8_227_a", "A4", 227, "F", ("8a",), ("a",), lambda _: ((_ORIGIN, _QUARTER),)),
-    "rocksalt": Prototype("AB_cF8_225_a_b", "B1", 225, "F", ("4a", "4b"), ("a",), _fixed(_ORIGIN, _HALF)),
-    "cesium_chloride": Prototype("AB_cP2_221_b_a", "B2", 221, "P", ("1a", "1b"), ("a",), _fixed(_ORIGIN, _HALF)),
-    "zincblende": Prototype("AB_cF8_216_c_a", "B3", 216, "F", ("4a", "4c"), ("a",), _fixed(_ORIGIN, _QUARTER)),
-    "wurtzite": Prototype("AB_hP4_186_b_b", "B4", 186, "P", ("2b", "2b"), ("a", "c", "u"), _wurtzite),
+    "fcc": Prototype("A_cF4_225_a", 225, "F", ("4a",), ("a",), _fixed(_ORIGIN)),
+    "bcc": Prototype("A_cI2_229_a", 229, "I", ("2a",), ("a",), _fixed(_ORIGIN)),
+    "diamond": Prototype("A_cF8_227_a", 227, "F", ("8a",), ("a",), lambda _: ((_ORIGIN, _QUARTER),)),
+    "rocksalt": Prototype("AB_cF8_225_a_b", 225, "F", ("4a", "4b"), ("a",), _fixed(_ORIGIN, _HALF)),
+    "cesium_chloride": Prototype("AB_cP2_221_b_a", 221, "P", ("1a", "1b"), ("a",), _fixed(_ORIGIN, _HALF)),
+    "zincblende": Prototype("AB_cF8_216_c_a", 216, "F", ("4a", "4c"), ("a",), _fixed(_ORIGIN, _QUARTER)),
+    "wurtzite": Prototype("AB_hP4_186_b_b", 186, "P", ("2b", "2b"), ("a", "c", "u"), _wurtzite),
     "half_heusler": Prototype(
-        "ABC_cF12_216_b_c_a", "C1_b", 216, "F", ("4a", "4b", "4c"), ("a",), _fixed(_ORIGIN, _HALF, _QUARTER)
+        "ABC_cF12_216_b_c_a", 216, "F", ("4a", "4b", "4c"), ("a",), _fixed(_ORIGIN, _HALF, _QUARTER)
     ),
-    "fluorite": Prototype("AB2_cF12_225_a_c", "C1", 225, "F", ("4a", "8c"), ("a",), _fluorite),
-    "antifluorite": Prototype("AB2_cF12_225_a_c", "C1", 225, "F", ("8c", "4a"), ("a",), _antifluorite),
-    "perovskite": Prototype("AB3C_cP5_221_a_c_b", "E2_1", 221, "P", ("1a", "1b", "3c"), ("a",), _perovskite),
-    "rutile": Prototype("A2B_tP6_136_f_a", "C4", 136, "P", ("2a", "4f"), ("a", "c", "x"), _rutile),
-    "corundum": Prototype("A2B3_hR10_167_c_e", "D5_1", 167, "R", ("12c", "18e"), ("a", "c", "x", "z"), _corundum),
-    "tetradymite": Prototype(
-        "A2B3_hR5_166_c_ac", "C33", 166, "R", ("6c", "3a,6c"), ("a", "c", "z1", "z2"), _tetradymite
-    ),
-    "skutterudite": Prototype("A3B_cI32_204_g_c", "D0_2", 204, "I", ("8c", "24g"), ("a", "y", "z"), _skutterudite),
-    "rosiaite": Prototype("A6BC2_hP9_162_k_a_d", "", 162, "P", ("1a", "2d", "6k"), ("a", "c", "x", "z"), _rosiaite),
+    "fluorite": Prototype("AB2_cF12_225_a_c", 225, "F", ("4a", "8c"), ("a",), _fluorite),
+    "antifluorite": Prototype("AB2_cF12_225_a_c", 225, "F", ("8c", "4a"), ("a",), _antifluorite),
+    "perovskite": Prototype("AB3C_cP5_221_a_c_b", 221, "P", ("1a", "1b", "3c"), ("a",), _perovskite),
+    "rutile": Prototype("A2B_tP6_136_f_a", 136, "P", ("2a", "4f"), ("a", "c", "x"), _rutile),
+    "corundum": Prototype("A2B3_hR10_167_c_e", 167, "R", ("12c", "18e"), ("a", "c", "x", "z"), _corundum),
+    "tetradymite": Prototype("A2B3_hR5_166_c_ac", 166, "R", ("6c", "3a,6c"), ("a", "c", "z1", "z2"), _tetradymite),
+    "skutterudite": Prototype("A3B_cI32_204_g_c", 204, "I", ("8c", "24g"), ("a", "y", "z"), _skutterudite),
+    "rosiaite": Prototype("A6BC2_hP9_162_k_a_d", 162, "P", ("1a", "2d", "6k"), ("a", "c", "x", "z"), _rosiaite),
 }
 """Structure types by name."""
 

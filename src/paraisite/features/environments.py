@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from ase.data import chemical_symbols
-from scipy.sparse import csr_matrix
 
-from paraisite.elements import PAULING_ELECTRONEGATIVITY
+from paraisite.elements import PAULING_ELECTRONEGATIVITY, SYMBOLS
 from paraisite.features.smooth import CUTOFF_ANGSTROM, fade, soft_nearest
 from paraisite.graphs.neighbours import find_neighbours
 from paraisite.graphs.settings import GraphSettings
@@ -35,7 +33,7 @@ BLOCK_ELEMENTS = 1_000_000
 """Pairs of atoms that are compared together."""
 
 
-_PULL = np.array([PAULING_ELECTRONEGATIVITY.get(symbol, 9.0) for symbol in chemical_symbols])
+_PULL = np.array([PAULING_ELECTRONEGATIVITY.get(symbol, 9.0) for symbol in SYMBOLS])
 _PULL = np.where(_PULL < 9.0, _PULL, _PULL[_PULL < 9.0].mean())
 """Pauling electronegativity by atomic number; the mean where none is defined."""
 
@@ -79,7 +77,7 @@ def _count_block(
     pull = _PULL[numbers]
     pull = pull - (np.bincount(crystal, pull) / n_atoms)[crystal]
     surroundings = _expand(destination + offset, source + offset, distance, vector, pull)
-    unlike = _unlikeness(surroundings, crystal * len(chemical_symbols) + numbers)
+    unlike = _unlikeness(surroundings, crystal * len(SYMBOLS) + numbers)
     return np.asarray(np.exp(np.bincount(crystal, np.log(np.repeat(n_atoms, n_atoms)) + unlike) / n_atoms))
 
 
@@ -96,10 +94,17 @@ def _expand(
     weight *= nearest[destination]
     harmonics = _harmonics(vector / distance[:, None])
     row = np.searchsorted(destination, np.arange(n_atoms + 1))
-    edges = np.arange(len(distance))
-    plain = csr_matrix((weight, edges, row), shape=(n_atoms, len(distance)))
-    pulled = csr_matrix((weight * pull[source], edges, row), shape=(n_atoms, len(distance)))
-    return np.hstack([plain @ harmonics, pulled @ harmonics])
+    plain = weight[:, None] * harmonics
+    return np.hstack([_sums(plain, row), _sums(plain * pull[source][:, None], row)])
+
+
+def _sums(values: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Sum over the edges of each atom, [n_edges, n] → [n_atoms, n]; the edges of atom k are `row[k]` to `row[k + 1]`."""
+    sums = np.zeros((len(row) - 1, values.shape[1]))
+    filled = np.flatnonzero(np.diff(row))
+    if len(filled):
+        sums[filled] = np.add.reduceat(values, row[filled], axis=0)
+    return sums
 
 
 def _harmonics(direction: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import gemmi
 import numpy as np
-import spglib
 
 SITE_TOLERANCE = 1e-4
 """Two sites this close in every fractional coordinate are one, as in pymatgen."""
@@ -133,6 +132,8 @@ def _group(ops: list[gemmi.Op], elements: frozenset[tuple[int, ...]], setting: g
 
 def _number_of(operations: Operations) -> int:
     """Number of the group in the International Tables by spglib, whatever its setting; 0 where that fails."""
+    import spglib  # noqa: PLC0415 - most files need none
+
     rotations, translations = operations
     metric = np.einsum("nji,njk->ik", rotations, rotations) / len(rotations)
     lattice = np.linalg.cholesky(metric)  # rows of a cell that these operations leave alone

@@ -10,7 +10,6 @@ from typing import Any
 
 import gemmi
 import numpy as np
-import spglib
 
 from paraisite.errors import StructureError
 from paraisite.readers.cif_operations import (
@@ -139,6 +138,8 @@ def check_closed(crystal: Crystal, symmetry: StatedSymmetry, name: str) -> None:
 
 def _found_numbers(crystal: Crystal) -> set[int]:
     """Space groups that spglib finds: the sites may be closed in another cell or at another origin."""
+    import spglib  # noqa: PLC0415 - most files need none
+
     cell = (crystal.cell.tolist(), crystal.fractional.tolist(), crystal.numbers.tolist())
     numbers = set()
     for tolerance in CLOSURE_TOLERANCES_ANGSTROM:

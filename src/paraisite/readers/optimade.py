@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
+from paraisite.elements import SYMBOLS
 from paraisite.errors import StructureError
 from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import check_periodic, numbers_of, unreadable
@@ -110,7 +110,7 @@ def _symbol(contents: Mapping[str, Mapping[str, Any]], label: str, name: str) ->
 
 def _check_statements(crystal: Crystal, attributes: Mapping[str, Any], name: str) -> Crystal:
     """Compare with the formula, the elements and the number of sites."""
-    read = sorted({chemical_symbols[number] for number in crystal.numbers})
+    read = sorted({SYMBOLS[number] for number in crystal.numbers})
     elements, n_elements = attributes.get("elements"), attributes.get("nelements")
     formula = attributes.get("chemical_formula_reduced")
     # The formula says better than a list what is missing, which may be hydrogens alone.

@@ -39,8 +39,8 @@ class QueryError(ParaisiteError):
     code = "invalid_query"
 
 
-def query_scan(out: str | Path, sql: str, features: str | Path | None = None) -> pd.DataFrame:
-    """Answer one SELECT over the view `scan`.
+def stream_query(out: str | Path, sql: str, features: str | Path | None = None) -> Generator[pd.DataFrame, None, None]:
+    """Answer one SELECT over the view `scan`, a chunk of rows at a time.
 
     The view has the scan's columns, the joined ones, `position`: the number of the row, from 1, and `duplicate_of`: the first
     `material_id` with the same `graph_hash` and `formula`, null for that first one. The query can read nothing else, and
@@ -51,20 +51,14 @@ def query_scan(out: str | Path, sql: str, features: str | Path | None = None) ->
         sql: One SELECT of DuckDB's dialect (https://duckdb.org/docs/stable/sql/introduction).
         features: A CSV table to join by `material_id`.
 
-    Returns:
-        The rows of the answer.
+    Yields:
+        Rows of the answer; at least one chunk, empty where nothing is selected.
 
     Raises:
         QueryError: The query is wrong, or does more than to select.
         RunError: The folder holds no scan.
         DataError: The table to join cannot be used.
     """
-    with open_scan(out, features) as connection:
-        return answer(connection, sql)
-
-
-def stream_query(out: str | Path, sql: str, features: str | Path | None = None) -> Generator[pd.DataFrame, None, None]:
-    """As `query_scan`, a chunk of rows at a time; at least one chunk, empty where nothing is selected."""
     with open_scan(out, features) as connection:
         yield from stream_answer(connection, sql)
 
@@ -91,7 +85,7 @@ def open_scan(out: str | Path, features: str | Path | None = None) -> Iterator[d
 def add_scan(
     connection: duckdb.DuckDBPyConnection, out: str | Path, view: str, features: str | Path | None = None
 ) -> None:
-    """Add the view of a scan to a database that is not locked yet; see `query_scan`."""
+    """Add the view of a scan to a database that is not locked yet; see `stream_query`."""
     # Read by Arrow and not by DuckDB, so that a query needs no right to open a file: COPY may stand inside a SELECT.
     parts = pyarrow.dataset.dataset([str(path) for path in part_paths(out)], format="parquet")
     connection.register(f"{view}_parts", parts)

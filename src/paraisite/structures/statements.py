@@ -13,8 +13,9 @@ from functools import reduce
 from math import gcd, inf, isfinite
 from typing import Any
 
-from ase.data import atomic_masses, chemical_symbols
+import numpy as np
 
+from paraisite.elements import SYMBOLS, atomic_masses
 from paraisite.errors import StructureError
 from paraisite.structures.checks import atomic_number
 from paraisite.structures.crystal import Crystal, ReadWarning
@@ -201,9 +202,10 @@ def _check_masses(crystal: Crystal, read: Mapping[int, int], missing: int, state
     """Refuse a density or formula weight that the atoms of the cell do not have."""
     if statements.density_g_per_cm3 is None and statements.formula_weight_dalton is None:
         return
-    light = float(atomic_masses[crystal.numbers].sum()) + missing * float(atomic_masses[HYDROGEN])
+    hydrogen = float(atomic_masses(np.array([HYDROGEN]))[0])
+    light = float(atomic_masses(crystal.numbers).sum()) + missing * hydrogen
     # Deuterium counts as hydrogen here, and a file may state the mass of either.
-    heavy = light + (read.get(HYDROGEN, 0) + missing) * (DEUTERIUM_DALTON - float(atomic_masses[HYDROGEN]))
+    heavy = light + (read.get(HYDROGEN, 0) + missing) * (DEUTERIUM_DALTON - hydrogen)
     density = statements.density_g_per_cm3
     if density is not None:
         low, high = (mass / crystal.volume * DALTON_PER_ANGSTROM3 for mass in (light, heavy))
@@ -248,4 +250,4 @@ def _formula_text(formula: Mapping[str, Any]) -> str:
 
 
 def _cell_text(read: Mapping[int, int]) -> str:
-    return " ".join(f"{chemical_symbols[number]}{count}" for number, count in read.items())
+    return " ".join(f"{SYMBOLS[number]}{count}" for number, count in read.items())

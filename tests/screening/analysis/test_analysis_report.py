@@ -16,7 +16,7 @@ from written_scans import make_row, random_rows, write_scan
 
 from paraisite.cli import scan_results
 from paraisite.datasets.tables import load_togo15
-from paraisite.errors import DataError, ParaisiteError
+from paraisite.errors import DataError, OutputError, ParaisiteError
 from paraisite.reporting.page import html_page
 from paraisite.reporting.tables import plain_text
 from paraisite.screening.analysis.low_kappa import (
@@ -190,14 +190,22 @@ def test_export_command(
 
 
 def test_analyze_replaces_an_earlier_report(steps: list[Path], tmp_path: Path, command: Callable[..., object]) -> None:
-    old = tmp_path / "figures" / "old.png"
-    old.parent.mkdir()
-    old.write_text("old")
-    (tmp_path / "report.md").write_text("# Old")
-    command("analyze", steps[0], "-o", tmp_path, "--labels", "*one*", "--candidates", 0)
-    assert not old.exists()
-    assert not (tmp_path / "tables" / "low_kappa.csv").exists()
-    assert "\\*one\\*" in (tmp_path / "report.md").read_text()
+    out = tmp_path / "report"
+    command("analyze", steps[0], "-o", out)
+    assert (out / "tables" / "low_kappa.csv").exists()
+    command("analyze", steps[0], "-o", out, "--labels", "*one*", "--candidates", 0)
+    assert not (out / "tables" / "low_kappa.csv").exists()
+    assert "\\*one\\*" in (out / "report.md").read_text()
+
+
+def test_analyze_leaves_a_folder_of_the_users_alone(steps: list[Path], tmp_path: Path) -> None:
+    paper = {"report.md": "mine", "figures/photo.png": "photo", "tables/measured.csv": "precious"}
+    for name, text in paper.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(OutputError, match="did not write"):
+        analyze(steps[0], tmp_path)
+    assert {name: (tmp_path / name).read_text() for name in paper} == paper
 
 
 def test_scans_without_members_are_analysed_but_for_their_spread(features: Path, tmp_path: Path) -> None:

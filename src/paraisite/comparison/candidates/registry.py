@@ -81,18 +81,3 @@ def make_candidate(name: str, data_folder: str | Path | None = None) -> Candidat
         if find_spec(module) is None:
             raise ParaisiteError(f"The candidates need {package}: install it with pip install 'paraisite[study]'.")
     return known[name](data_folder)
-
-
-def unavailable_candidates(data_folder: str | Path | None = None) -> dict[str, str]:
-    """Reason by name of those candidates that cannot be made here.
-
-    Args:
-        data_folder: Folder of what the package does not ship.
-    """
-    reasons = {}
-    for name in CANDIDATES:
-        try:
-            make_candidate(name, data_folder)
-        except ParaisiteError as error:
-            reasons[name] = str(error)
-    return reasons
