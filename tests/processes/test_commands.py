@@ -19,9 +19,9 @@ import pytest
 import services
 from databases import rows_of
 
-from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
 from paraisite.models.files import find_model
-from paraisite.prediction.worker import prepare_pool, prepare_with
+from paraisite.models.inputs import Needs
+from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.processes.child import import_path
 from paraisite.readers.stream import file_records
 from paraisite.screening.local import scan_locally
@@ -121,7 +121,7 @@ def test_records_that_kill_are_found_and_named(tmp_path: Path) -> None:
     assert list(crashed["material_id"]) == ["first", "second"]
     assert all(source in error for source, error in zip(crashed["source"], crashed["error"], strict=True))
     # The same crystals alone or in a chunk: float32 sums differ by their last bits.
-    both = table[table["status"] == "ok"].groupby("material_id")["kappa_mean"].agg(["min", "max"])
+    both = table[table["status"] == "ok"].groupby("material_id")["kappa"].agg(["min", "max"])
     assert (both["max"] / both["min"] - 1).max() < 1e-5
 
 
@@ -134,7 +134,7 @@ def test_predict_names_the_file_that_kills_its_reader(tmp_path: Path) -> None:
     long.write_text("1000000\n" + frame)
     paths.insert(2, long)
     stopped = threading.Event()
-    with prepare_pool(1, DEFAULT_GRAPH_SETTINGS) as pool:
+    with prepare_pool(1, Preparation(Needs())) as pool:
         killer = threading.Thread(target=_kill_readers, args=(pool.workers[0], long, stopped))
         killer.start()
         chunks = list(prepare_with(pool, paths * 2))

@@ -53,11 +53,11 @@ def _sent(child: Child, task: object) -> list[object]:
 
 def test_many_files_of_long_paths_do_not_fill_a_pipe_for_ever() -> None:
     code = (
-        "from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS as settings\n"
-        "from paraisite.prediction.worker import prepare_pool, prepare_with\n"
+        "from paraisite.models.inputs import Needs\n"
+        "from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with\n"
         "paths = ['/' + '/'.join([('%03d' % n) * 50] * 8) + 'x' * 60 for n in range(600)]\n"
         "assert len(paths[0]) == 1268\n"
-        "with prepare_pool(1, settings) as pool:\n"
+        "with prepare_pool(1, Preparation(Needs())) as pool:\n"
         "    print(sum(len(chunk.rows.status) for chunk in prepare_with(pool, paths)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)

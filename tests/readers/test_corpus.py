@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from crystal_comparison import FCC, cif_text, shared_crystals
 
+from crystal_comparison import FCC, cif_text, shared_crystals
 from paraisite.structures import to_ase, to_pymatgen
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_corpus.py"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crystal_comparison import DATA_FILES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crystal_comparison import DATA_FILES
 from paraisite.readers import iter_crystals
 from paraisite.structures import Crystal, ReadFailure
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crystal_comparison import deviation
 
+from crystal_comparison import deviation
 from paraisite.readers import iter_crystals, read_crystals
 from paraisite.structures import Crystal, ReadFailure, from_ase, to_pymatgen
 

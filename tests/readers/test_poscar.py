@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from crystal_comparison import deviation
 
+from crystal_comparison import deviation
 from paraisite.readers import iter_crystals
 from paraisite.structures import Crystal, ReadFailure, from_ase, from_pymatgen
 

@@ -234,7 +234,7 @@ def test_a_folder_without_a_scan(tmp_path: Path) -> None:
 
 
 def test_the_command_line(source: Path, whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["scan", str(source), "-o", str(tmp_path / "out"), "--piece-size", "5"]) == 3
+    assert main(["scan", str(source), "-o", str(tmp_path / "out"), "--piece-size", "5", "--members"]) == 3
     assert "27 structures, 3 without a prediction" in capfd.readouterr().out
     assert rows_of(tmp_path / "out").equals(rows_of(whole))
 
