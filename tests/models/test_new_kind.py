@@ -191,9 +191,9 @@ def test_it_predicts_and_explains(
     toy: Path, structures: Path, expected: np.ndarray, paraisite: CommandLine, tmp_path: Path
 ) -> None:
     table = tmp_path / "kappa.json"
-    paraisite("predict", structures, "-m", toy, "--json", table, "--processes", 2)
+    paraisite("predict", structures, "-m", toy, "--members", "--json", table, "--processes", 2)
     rows = pd.DataFrame(json.loads(table.read_text(encoding="utf-8")))
-    np.testing.assert_allclose(rows["kappa"], expected)
+    np.testing.assert_allclose(rows["kappa_1"], expected)
     np.testing.assert_allclose(rows["kappa_2"], 1.1 * expected)
     shown = paraisite("predict", structures, "-m", toy, "--explain")
     assert shown.count("point estimate") == len(expected)
@@ -201,9 +201,9 @@ def test_it_predicts_and_explains(
 
 
 def test_it_scans(toy: Path, structures: Path, expected: np.ndarray, paraisite: CommandLine, tmp_path: Path) -> None:
-    paraisite("scan", structures, "-o", tmp_path / "scan", "-m", toy, "--processes", 2)
+    paraisite("scan", structures, "-o", tmp_path / "scan", "-m", toy, "--members", "--processes", 2)
     (part,) = (tmp_path / "scan" / "parts").glob("*.parquet")
-    np.testing.assert_allclose(pd.read_parquet(part)["kappa"], expected, rtol=1e-6)  # float32
+    np.testing.assert_allclose(pd.read_parquet(part)["kappa_1"], expected, rtol=1e-6)  # float32
 
 
 def test_it_is_compared_and_the_fidelity_joins_the_training(paraisite: CommandLine, tmp_path: Path) -> None:

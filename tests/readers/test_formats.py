@@ -25,7 +25,7 @@ from paraisite.readers import iter_crystals, read_crystals
 from paraisite.readers.formats import FORMATS, detect_format, format_table
 from paraisite.structures import Crystal, ReadFailure, from_ase, to_pymatgen
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "usage.md"
 POTENTIALS = {"Na": "Na.upf", "Cl": "Cl.upf"}
 PHONOPY = """phonopy:
   version: "4.1.0"
@@ -455,6 +455,6 @@ def test_folders_are_read_at_any_depth(tmp_path: Path) -> None:
 
 
 def test_the_readme_lists_every_format() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert format_table() in text, "write the table of paraisite.readers.formats.format_table() into README.md"
+    text = PAGE.read_text(encoding="utf-8")
+    assert format_table() in text, "write the table of paraisite.readers.formats.format_table() into docs/usage.md"
     assert all(f"| `{name}` |" in text for name in FORMATS)

@@ -157,7 +157,7 @@ def stem_of(path: Path) -> str:
 
 
 def format_table() -> str:
-    """The formats as a table in Markdown, as the README shows it."""
+    """The formats as a table in Markdown, as docs/usage.md shows it."""
     ordered = sorted(_FORMATS, key=lambda item: item.title.replace("`", "").lower())
     rows = [f"| {item.title} | {_told_by(item)} | {item.content} | `{item.name}` |" for item in ordered]
     compressed = ", ".join(f"`{suffix}`" for suffix in COMPRESSED_SUFFIXES)
