@@ -66,6 +66,8 @@ def readme_table(table: pd.DataFrame) -> str:
     scores = {(row["candidate"], row["protocol"]): row for row in table.to_dict("records")}
     lines = [f"| candidate | {' | '.join(README_PROTOCOLS.values())} |", "|---|" + "---|" * len(README_PROTOCOLS)]
     for candidate, title in README_CANDIDATES.items():
+        if not any(name == candidate for name, _ in scores):
+            continue
         cells = []
         for protocol in README_PROTOCOLS:
             row = scores.get((candidate, protocol))
