@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crystal_comparison import deviation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crystal_comparison import deviation
 from paraisite.errors import StructureError
 from paraisite.structures import Crystal, as_crystal, check_crystal, from_ase, from_pymatgen, to_ase, to_pymatgen
 
