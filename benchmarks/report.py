@@ -155,7 +155,7 @@ def scan(result: Result) -> list[str]:
     )
     head = [
         "model", "source", "crystals/s, whole command", "after start", "CPU ms per crystal", "times",
-        "cores busy with other things", "predicted", "different graphs", "bytes a row",
+        "cores busy with other things", "predicted", "different graphs", "bytes per row",
     ]  # fmt: skip
     rows, notes = [], []
     for model, found in result["models"].items():
@@ -228,7 +228,8 @@ def _scan_stages(result: Result) -> list[str]:
     feeders = ", ".join(f"{value / EXAMPLE_GPU_MS:.0f} ({name})" for name, value in network.items())
     gpu_note = (
         "What follows for a GPU, from these times and not from a measurement on one: a core that leaves the network to "
-        f"something infinitely fast still scans no more crystals a second than {most}. A GPU that takes {EXAMPLE_GPU_MS} ms "
+        f"something infinitely fast still scans no more crystals per second than {most}. A GPU that takes {EXAMPLE_GPU_MS} "
+        "ms "
         f"a crystal would be kept busy only by as many such cores as {feeders}; with fewer, reading and graphs are the "
         "bottleneck and not the model."
     )
@@ -246,7 +247,7 @@ def _scan_memory(result: Result) -> list[str]:
     intro = (
         f"Memory of all processes together with {result['network']}, as the sum of their proportional set sizes (a page "
         "that n processes share counts "
-        "1/n in each), sampled 4 times a second in single scans; `early` and `late` are medians between 30 and 50 % and "
+        "1/n in each), sampled 4 times per second in single scans; `early` and `late` are medians between 30 and 50 % and "
         "between 70 and 90 % of the time."
     )
     head = ["source", "crystals", "processes", "early", "late", "peak", "crystals/s"]

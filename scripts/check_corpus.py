@@ -144,7 +144,7 @@ def _quietly(reader: Callable[[str], Counter[int]], text: str) -> Counter[int] |
 
 
 def check_corpus(folder: Path) -> pd.DataFrame:
-    """Check every CIF below a folder: one row a crystal or refusal."""
+    """Check every CIF below a folder: one row per crystal or refusal."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
     rows = [checked for path in paths for checked in check_file(path)]
     return pd.DataFrame([{"source": row.source, "status": row.status, "formula_read": row.formula,

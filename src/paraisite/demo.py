@@ -35,7 +35,7 @@ class Demo:
     """What the demonstration found.
 
     Attributes:
-        errors: One row a step: MAPE on the validation parts by protocol, beside the published one.
+        errors: One row per step: MAPE on the validation parts by protocol, beside the published one.
         predictions: The example crystals, predicted by the default model, beside the newly trained step 3.
         pictures: The two plots.
     """
@@ -96,7 +96,7 @@ def predict_examples(step_3: Path, path: Path) -> pd.DataFrame:
 
 
 def validation_predictions(stage_folder: Path) -> pd.DataFrame:
-    """Predictions of the validation parts, a row a crystal: κ by the runs that did not train on it.
+    """Predictions of the validation parts, a row per crystal: κ by the runs that did not train on it.
 
     Returns:
         Columns `material_id`, `formula`, `kappa`, `predicted`, `lowest`, `highest` (mean and limits of those runs),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 
 def html_table(titles: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> str:
@@ -14,6 +13,7 @@ def html_table(titles: Sequence[str], rows: Sequence[Sequence[object]], caption:
         rows: Cells of each row.
         caption: What it shows.
     """
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    from jinja2 import Environment, PackageLoader  # noqa: PLC0415 - notebooks alone need it
+
+    templates = Environment(loader=PackageLoader("paraisite", "reporting/templates"), autoescape=True)
+    return templates.get_template("table.html").render(titles=titles, rows=rows, caption=caption)

@@ -70,7 +70,8 @@ def predict(
         str, typer.Option("--format", help="Format of all FILES; by each file's name, else its content, if not given.")
     ] = "",
     processes: Annotated[
-        int | None, typer.Option("--processes", "-p", min=1, help="Processes; one a core if unset, one with --explain.")
+        int | None,
+        typer.Option("--processes", "-p", min=1, help="Processes; one per core if unset, one with --explain."),
     ] = None,
     allow_missing_hydrogens: Annotated[
         bool,
@@ -83,12 +84,12 @@ def predict(
         bool,
         typer.Option(
             "--explain",
-            help="Say why, seconds a crystal: the prediction's parts, its nearest training crystals and, with the extra "
+            help="Say why, in seconds per crystal: the prediction's parts, its nearest training crystals and, with the extra "
             "explain, what each descriptor does. With --json it is the field explanation; a CSV table has no place for it.",
         ),
     ] = False,
     explain_plot: Annotated[
-        Path | None, typer.Option("--explain-plot", help="--explain, and a picture (PNG) a crystal in this folder.")
+        Path | None, typer.Option("--explain-plot", help="--explain, and a picture (PNG) per crystal in this folder.")
     ] = None,
 ) -> int:
     """Predict κ at 300 K of every crystal in FILES, with its 90 % interval."""

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from paraisite.cli.options import DataOption
 from paraisite.cli.output import SOME_FAILED, say
 
 if TYPE_CHECKING:
@@ -44,12 +45,7 @@ def compare(
     figures: Annotated[
         str | None, typer.Option("--figures", help="Draw figures, with the predictions of this candidate.")
     ] = None,
-    data_folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."
-        ),
-    ] = None,
+    data_folder: DataOption = None,
 ) -> int:
     """Compare candidates for predicting κ under the same splits: errors, calibration, cost, and paired tests."""
     import pandas as pd
@@ -80,7 +76,7 @@ def _names(text: str) -> list[str]:
 
 
 def _show(table: pd.DataFrame, pairs: pd.DataFrame, console: Console, *, with_pairs: bool) -> None:
-    """Show a table a protocol, and its comparisons where they were asked for."""
+    """Show a table per protocol, and its comparisons where they were asked for."""
     from paraisite.comparison.view import LEGEND, PAIR_LEGEND, pair_view, protocol_title, protocol_view
 
     for protocol in dict.fromkeys(table["protocol"]):

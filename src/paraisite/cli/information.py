@@ -65,7 +65,7 @@ def _describe_errors(errors: dict[str, Any], console: Console) -> None:
 
 
 def _describe_comparison(rows: list[dict[str, Any]], console: Console) -> None:
-    """Show the scores of a model's design under the comparison's protocols, a line a candidate."""
+    """Show the scores of a model's design under the comparison's protocols, a line per candidate."""
     labels = {
         "mape": "MAPE",
         "mae_log10": "MAE log10",

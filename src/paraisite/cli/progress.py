@@ -89,7 +89,7 @@ def scan_progress(console: Console) -> Iterator[ScanLine]:
 
 
 def scan_sentence(now: ScanProgress) -> str:
-    """Crystals, crystals a second, errors and time left of a scan."""
+    """Crystals, crystals per second, errors and time left of a scan."""
     rate = now.rows_now / max(now.seconds, 1e-9)
     parts = [f"{now.rows} crystals", f"{rate:.0f} crystals/s", f"{now.failed} errors"]
     if now.seconds_left is not None:

@@ -29,7 +29,7 @@ def scan(
     query: Annotated[str, typer.Option("--filter", help="Filter of an optimade: source.")] = "",
     limit: LimitOption = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", "-p", min=1, help="Working processes; one a core if unset.")
+        int | None, typer.Option("--processes", "-p", min=1, help="Working processes; one per core if unset.")
     ] = None,
     piece_size: Annotated[int, typer.Option("--piece-size", min=1, help="Structures of an output part.")] = 1024,
     symmetry: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from paraisite.cli.options import DataOption
 from paraisite.cli.output import SOME_FAILED, say
 
 if TYPE_CHECKING:
@@ -20,16 +21,13 @@ def reproduce(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the study; a stopped study is continued.")
     ] = Path("study"),
-    data_folder: Annotated[
-        Path | None,
-        typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of AFLOW's data and the pre-trained weights."),
-    ] = None,
+    data_folder: DataOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="A smoke run of minutes; its numbers mean nothing.")] = False,
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Jobs to do, such as 'held_out/*TG15'; may be given again.")
     ] = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", "-p", min=1, help="Jobs at work at once; one a core if unset.")
+        int | None, typer.Option("--processes", "-p", min=1, help="Jobs at work at once; one per core if unset.")
     ] = None,
 ) -> int:
     """Rerun the whole study by three protocols and write its report: hours on two cores, resumable at any moment."""

@@ -16,7 +16,7 @@ KAPPA_EDGES = (3.0, 10.0, 30.0, 100.0)
 KAPPA_RANGES = ("<3", "3–10", "10–30", "30–100", "≥100")
 """Ranges of κ in W/(m K), each with its lower end and without its upper one."""
 MIN_GROUP_CRYSTALS = 3
-"""Crystals of the smallest group that is told."""
+"""Crystals of the smallest group that is reported."""
 N_WORST = 10
 UNCERTAIN_LOG10 = float(np.log10(2))
 """Standard deviation of log10 κ from which a candidate counts as uncertain: a factor of 2."""
@@ -30,7 +30,7 @@ def crystal_table(job: ComparisonJob) -> pd.DataFrame:
     """What a job predicts of each crystal, over the splits that predict it.
 
     Returns:
-        A row a crystal, indexed by its place in the pool: `material_id`, `formula`, `prototype`, `kappa` in W/(m K);
+        A row per crystal, indexed by its place in the pool: `material_id`, `formula`, `prototype`, `kappa` in W/(m K);
         `predicted`, `low`, `high` (geometric means, W/(m K)), `log10_std`; and `GROUP_ERROR_COLUMNS`: its mean absolute error
         of log10 κ, mean absolute relative error, mean signed error of log10 κ, and the share of predictions within a factor
         of 2 and with κ in the 90 % interval.
@@ -58,7 +58,7 @@ def crystal_table(job: ComparisonJob) -> pd.DataFrame:
 
 
 def analyse(jobs: Sequence[ComparisonJob], pool: CrystalPool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tell the errors by group and the worst crystals of finished jobs.
+    """Report the errors by group and the worst crystals of finished jobs.
 
     A crystal counts once in each of its groups, however many splits predict it; so the errors of all crystals of a protocol
     are close to the means over the splits, not equal to them.

@@ -1,4 +1,4 @@
-"""What a model's card and the README tell of a comparison."""
+"""What a model's card and the README say of a comparison."""
 
 from __future__ import annotations
 

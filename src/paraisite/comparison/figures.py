@@ -66,7 +66,7 @@ def draw_figures(jobs: Sequence[ComparisonJob], candidate: str, table: pd.DataFr
 
 
 def _jobs_of(jobs: Sequence[ComparisonJob], spec: CandidateSpec) -> dict[str, ComparisonJob]:
-    """A job a protocol: the candidate's own, else the one trained on the same data sets."""
+    """A job per protocol: the candidate's own, else the one trained on the same data sets."""
     found: dict[str, ComparisonJob] = {}
     for job in jobs:
         same = job.spec.name == spec.name and _trained(job.spec, job.protocol) == _trained(spec, job.protocol)
@@ -107,7 +107,7 @@ def _decades(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def _draw_structure_types(crystals: dict[str, pd.DataFrame], candidate: str, folder: Path) -> None:
-    """Draw log10 of predicted over reference κ of each crystal, a row a structure type, a panel a protocol."""
+    """Draw log10 of predicted over reference κ of each crystal, a row per structure type, a panel a protocol."""
     tables = {name: table.assign(structure_type=_structure_types(table)) for name, table in crystals.items()}
     order = {name: list(dict.fromkeys(sorted(table["structure_type"], key=_last))) for name, table in tables.items()}
     heights = [len(types) for types in order.values()]
@@ -156,7 +156,7 @@ def _draw_types(axes: Axes, table: pd.DataFrame, types: Sequence[str], colour: s
 
 
 def _draw_errors(table: pd.DataFrame, folder: Path) -> None:
-    """Draw MAE of log10 κ, a row a candidate, a panel a protocol, with standard deviations over the splits."""
+    """Draw MAE of log10 κ, a row per candidate, a panel a protocol, with standard deviations over the splits."""
     protocols = list(dict.fromkeys(table["protocol"]))
     wide = table.pivot_table(index="candidate", columns="protocol", values="mae_log10")
     # By the protocols that judge all of them.

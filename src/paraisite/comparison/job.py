@@ -43,7 +43,7 @@ class ComparisonJob:
     folder: Path
 
     def card(self) -> dict[str, Any] | None:
-        """What the finished job tells of itself; None where it is not done, or was done with other data."""
+        """What the finished job says of itself; None where it is not done, or was done with other data."""
         path = self.folder / JOB_FILE
         if not path.exists():
             return None

@@ -83,7 +83,7 @@ def compare(
         report: Called as the work goes on.
 
     Returns:
-        The table: a row a candidate and protocol, columns as `paraisite.comparison.scores.scores` gives them, with
+        The table: a row per candidate and protocol, columns as `paraisite.comparison.scores.scores` gives them, with
         `n_splits`, `n_crystals`, `n_tried` and the seconds of a split to fit and to predict; the first candidate that
         needs the features of a crystal waits for them.
 
@@ -184,7 +184,7 @@ def _compared(against: Sequence[str], specs: Sequence[CandidateSpec]) -> list[st
 def _run_jobs(
     jobs: Sequence[ComparisonJob], pool: CrystalPool, data_folder: str | Path | None, report: ComparisonReporter
 ) -> Iterator[None]:
-    """Do what is not done, one job a step; what a candidate lacks is told before the first begins."""
+    """Do what is not done, one job per step; what a candidate lacks is reported before the first begins."""
     waiting = [job for job in jobs if job.card() is None]
     candidates = {job.spec.name: make_candidate(job.spec.name, data_folder) for job in waiting}
     # A candidate after the other, so that a slow one keeps nobody waiting.

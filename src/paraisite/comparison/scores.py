@@ -22,7 +22,7 @@ def split_scores(rows: pd.DataFrame) -> dict[str, float]:
     """Scores of one split.
 
     Args:
-        rows: Columns `kappa`, `predicted`, `low`, `high` in W/(m K) and `log10_std`, one row a crystal.
+        rows: Columns `kappa`, `predicted`, `low`, `high` in W/(m K) and `log10_std`, one row per crystal.
     """
     kappa, predicted, std, low, high = (
         rows[name].to_numpy(dtype=float) for name in ("kappa", "predicted", "log10_std", "low", "high")
@@ -89,7 +89,7 @@ def pair_table(errors: Mapping[str, pd.Series[float]], against: Sequence[str] = 
         against: Candidates that all others are compared with; without any, each is compared with each.
 
     Returns:
-        A row a pair: `candidate`, `against`, `n_crystals`, `mean_difference` (of |Δlog10 κ|, the candidate's minus the
+        A row per pair: `candidate`, `against`, `n_crystals`, `mean_difference` (of |Δlog10 κ|, the candidate's minus the
         other's), `lower_crystals` (with a lower error by the candidate), `wilcoxon_p`, and `holm_p`, corrected over the rows.
     """
     done, rows = set(), []

@@ -29,7 +29,7 @@ class TrainingPart:
         self._log10_kappa = np.log10(pool.kappa[training])
 
     def signs(self, fractions: np.ndarray, formula: str, prototype: str, kappa: float) -> dict[str, str]:
-        """Tell the signs that a crystal shows: a sentence by the name of each.
+        """Report the signs that a crystal shows: a sentence by the name of each.
 
         Args:
             fractions: Of its elements, [119].

@@ -34,7 +34,7 @@ the mean and most crystals disagree."""
 
 
 def protocol_view(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """Text of the rows of one protocol, a row a candidate."""
+    """Text of the rows of one protocol, a row per candidate."""
     rows = table[table["protocol"] == protocol].to_dict("records")
     view = pd.DataFrame(
         [
@@ -49,7 +49,7 @@ def protocol_view(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def pair_view(pairs: pd.DataFrame, protocol: str) -> pd.DataFrame:
-    """Text of the comparisons of one protocol, a row a pair."""
+    """Text of the comparisons of one protocol, a row per pair."""
     rows = pairs[pairs["protocol"] == protocol].to_dict("records")
     view = pd.DataFrame(
         [

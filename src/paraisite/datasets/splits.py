@@ -1,4 +1,4 @@
-"""Splits of a data set, one row a member."""
+"""Splits of a data set, one row per member."""
 
 from __future__ import annotations
 

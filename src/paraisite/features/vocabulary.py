@@ -55,13 +55,13 @@ _ELEMENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """How a descriptor is told.
+    """How a descriptor is shown.
 
     Attributes:
         label: Its name without the logarithm.
         group: One of `GROUPS`.
         unit: Unit of what `value` gives; empty for a pure number.
-        logarithmic: Whether the descriptor is the logarithm of what is told.
+        logarithmic: Whether the descriptor is the logarithm of what is reported.
     """
 
     label: str
@@ -70,7 +70,7 @@ class Word:
     logarithmic: bool
 
     def value(self, descriptor: float) -> float:
-        """Turn the descriptor's value into the one that is told."""
+        """Turn the descriptor's value into the one that is reported."""
         return exp(descriptor) if self.logarithmic else descriptor
 
 

@@ -1,4 +1,4 @@
-"""Structures of an OPTIMADE provider by the official client (doi 10.1038/s41597-021-00974-z), a file a page."""
+"""Structures of an OPTIMADE provider by the official client (doi 10.1038/s41597-021-00974-z), a file per page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESPONSE_FIELDS = [*STRUCTURE_KEYS, *STATEMENT_KEYS]
 STATE_FILE = ".optimade.json"
 """Hidden, so that it is not taken for structures."""
 SEEN_FILE = ".optimade.seen"
-"""A line a page: hashes of its records and of its link to the next one, for a fetch that goes on."""
+"""A line per page: hashes of its records and of its link to the next one, for a fetch that goes on."""
 NO_LIMIT = 10**12
 """The client turns 0, its word for no limit, into None, and compares that with a number of pages."""
 
@@ -35,7 +35,7 @@ def fetch_optimade(folder: Path, url: str, query: str, options: FetchOptions) ->
         folder: Gets `page-….jsonl`, a record a line, and hidden files with the address, the filter and the next page.
         url: The provider's base address, without version; it may hold a user's name and password, which are kept nowhere.
         query: Filter in OPTIMADE's grammar; empty takes everything.
-        options: Pauses, limits, and who is told of the progress.
+        options: Pauses, limits, and what is called with the progress.
 
     Returns:
         The folder.

@@ -42,7 +42,7 @@ class NeighbourPairs:
 
 @lru_cache(maxsize=4)
 def _neighbour_list(cutoff_angstrom: float) -> NeighborList:
-    # One thread: a cell is far too small to share out, and a scan runs one process a core already.
+    # One thread: a cell is far too small to share out, and a scan runs one process per core already.
     return NeighborList(cutoff=cutoff_angstrom + CUTOFF_MARGIN_ANGSTROM, full_list=True, sorted=True, n_threads=1)
 
 

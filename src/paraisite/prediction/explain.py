@@ -24,7 +24,7 @@ def explain(
 ) -> Iterator[Explanation | ReadFailure]:
     """Explain predictions, one structure at a time: their parts, nearest training crystals and descriptors.
 
-    The attributions take seconds a structure and need the extra `explain`; all else takes milliseconds and nothing more.
+    The attributions take seconds per structure and need the extra `explain`; all else takes milliseconds and nothing more.
 
     Args:
         structures: `Crystal`, pymatgen `Structure` or ASE `Atoms` objects, or what `iter_crystals` gives for files.

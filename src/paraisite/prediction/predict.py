@@ -58,7 +58,7 @@ class Predictor:
         Args:
             model: Name of a shipped model, a model folder, or a model that is loaded already, which stays as it is.
             device: `cpu` or `cuda`.
-            threads: CPU threads of a network; without it, one for small graphs, where more are slower, else one a core.
+            threads: CPU threads of a network; without it, one for small graphs, where more are slower, else one per core.
             members: Whether its tables give each member's κ, their mean and standard deviation too.
 
         Raises:
@@ -118,12 +118,12 @@ class Predictor:
         processes: int | None = None,
         allow_missing_hydrogens: bool = False,
     ) -> Iterator[pd.DataFrame]:
-        """Predict the crystals of files, a table a chunk, in the order of the files; memory stays bounded.
+        """Predict the crystals of files, a table per chunk, in the order of the files; memory stays bounded.
 
         Args:
             paths: Structure files, folders of them at any depth, or `-` for the standard input.
             format: Format of all files, as for `iter_crystals`; by each file's name, else its content, if not given.
-            processes: Processes in all, this one included; without it, one a core where there are enough files.
+            processes: Processes in all, this one included; without it, one per core where there are enough files.
             allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the formula that their file states, with
                 the status `missing_hydrogens`; else they are refused with it.
 

@@ -26,7 +26,7 @@ def predicted_statuses(options: ReadOptions = STRICT) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Rows:
-    """What the table says of each structure besides κ, one list a column.
+    """What the table says of each structure besides κ, one list per column.
 
     Attributes:
         material_id: Identifiers.
@@ -50,7 +50,7 @@ class Prepared:
     """A chunk ready for the model.
 
     Attributes:
-        rows: One row a structure, in the order of the input, failures among them.
+        rows: One row per structure, in the order of the input, failures among them.
         predicted: Rows that have a graph, [n_graphs] int64.
         inputs: What the model asked of those, [n_graphs].
         concerns: Why κ may not hold for each, whatever the model, [n_graphs].

@@ -1,4 +1,4 @@
-"""The table of predictions: one row a structure, the same columns everywhere."""
+"""The table of predictions: one row per structure, the same columns everywhere."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def make_columns(
     """Join rows and predictions, without pandas.
 
     Args:
-        rows: One row a structure.
+        rows: One row per structure.
         predicted: Rows that were predicted, [n_graphs] int64.
         kappa: κ at 300 K of each member in W/(m K), [n_members, n_graphs].
         judgement: What the model says of these predictions.

@@ -70,7 +70,7 @@ def parity_plot(table: pd.DataFrame, path: str | Path, title: str) -> None:
     """Draw predicted against computed κ, and write the points beside the picture as CSV.
 
     Args:
-        table: One row a crystal: `formula`, `kappa`, `predicted`, `lowest`, `highest` in W/(m K).
+        table: One row per crystal: `formula`, `kappa`, `predicted`, `lowest`, `highest` in W/(m K).
         path: Picture to write; the file name's ending chooses the format.
         title: Title of the plot.
     """

@@ -44,7 +44,7 @@ def schema(n_members: int | None = None) -> pa.Schema:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What is told of each structure without a model, one array or list a column.
+    """What is reported of each structure without a model, one array or list per column.
 
     Attributes:
         n_elements: Elements; 0 for a failure.
@@ -86,13 +86,13 @@ def make_rows(
 
     Args:
         prepared: Rows and graphs.
-        described: What the cells tell.
+        described: What the cells give.
         kappa: κ of each member in W/(m K), [n_members, n_graphs].
         judgement: What the model says of these predictions.
         members: Whether to give each member's κ, their mean and standard deviation too.
 
     Returns:
-        The columns of `schema`, one row a structure; what there is no number or word for is null.
+        The columns of `schema`, one row per structure; what there is no number or word for is null.
     """
     n_rows = len(prepared.rows.status)
     values = kappa_columns(kappa, judgement, members=members)

@@ -48,7 +48,7 @@ class ScanOptions:
     Attributes:
         model: Shipped model or model folder.
         device: `cpu` or `cuda`.
-        processes: Working processes; one a core if unset.
+        processes: Working processes; one per core if unset.
         piece_size: Structures of a part, at most.
         symmetry: Whether to look for space groups, which takes about a millisecond a crystal.
         allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the stated formula, with the status
@@ -192,7 +192,7 @@ def _stops_told(out: Path) -> Iterator[None]:
 
 
 class _Clock:
-    """Time of a scan, and time that is left: bytes left by the bytes a second since the first part.
+    """Time of a scan, and time that is left: bytes left by the bytes per second since the first part.
 
     The first part comes late, after the model was loaded, so the time to it says nothing of those to come.
     """
@@ -231,6 +231,6 @@ def _results(
         return scan_with_ray(work, settings, options.processes, options.address, meter)
     if options.engine != "local":
         raise RunError(f"There is no engine {options.engine!r}; choose local or ray.")
-    # One process a GPU: several would only wait for it in turn.
+    # One process per GPU: several would only wait for it in turn.
     processes = options.processes or (1 if options.device != "cpu" else os.cpu_count() or 1)
     return scan_locally(work.left(meter), settings, processes)

@@ -45,7 +45,7 @@ class ScannerSettings:
 
 @dataclass(frozen=True, slots=True)
 class PieceResult:
-    """What is told of a finished piece.
+    """What is reported of a finished piece.
 
     Attributes:
         index: Number of the piece.

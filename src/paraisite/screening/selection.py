@@ -121,7 +121,7 @@ def stream_rows(out: str | Path, selection: Selection, features: str | Path | No
 def _opened(out: str | Path, selection: Selection, features: str | Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     with open_scan(out, features) as connection:
         if selection.domain is not None and not tells(connection, SCAN_VIEW, "domain"):
-            raise QueryError(f"The scan in {out} tells no domain, since its model knows none; leave out the domain.")
+            raise QueryError(f"The scan in {out} has no domain, since its model knows none; leave out the domain.")
         if selection.max_relative_spread is not None and "kappa_std" not in view_columns(connection):
             raise QueryError(f"The scan in {out} keeps no members to take a spread of; scan with --members.")
         yield connection

@@ -99,7 +99,7 @@ class Work:
     done: frozenset[int] = frozenset()
 
     def left(self, meter: Meter | None = None) -> Iterator[tuple[int, Piece]]:
-        """Unfinished pieces with their numbers; a meter is told of each."""
+        """Unfinished pieces with their numbers; a meter is given each."""
         for index, (piece, until) in enumerate(self.source.cuts(self.piece_size)):
             if meter is not None:
                 meter.cut(index, until, done=index in self.done)
@@ -264,7 +264,7 @@ def _zip_pieces(path: Path, size: int) -> Iterator[Piece]:
 
 
 def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
-    """Members in the order of the archive; what comes after damage is lost and told."""
+    """Members in the order of the archive; what comes after damage is lost and reported."""
     contents: list[tuple[str, bytes]] = []
     n_members = 0
     problem: str | None = None

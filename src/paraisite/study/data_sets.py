@@ -41,7 +41,7 @@ def coverage_table(name: str, data_folder: Path | None = None) -> pd.DataFrame:
 
 
 def write_coverage(folder: Path, data_folder: Path | None = None) -> None:
-    """Write a table a data set, those that are there left as they are."""
+    """Write a table per data set, those that are there left as they are."""
     for name in COVERED_DATA_SETS:
         path = folder / f"{name}.csv"
         if not path.exists():

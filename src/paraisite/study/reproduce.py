@@ -83,8 +83,8 @@ def reproduce(
         data_folder: Folder of AFLOW's data and the formation-energy weights; without it `PARAISITE_DATA` or the user's own.
         quick: A smoke run of minutes: two runs and three epochs, whose numbers mean nothing.
         only: Patterns of the jobs to do, such as `held_out/*TG15`, with what they build on; all if empty.
-        processes: Jobs at work at once; one a core if unset.
-        report: Called a few times a second with the progress.
+        processes: Jobs at work at once; one per core if unset.
+        report: Called a few times per second with the progress.
 
     Raises:
         DataError: AFLOW's data or the weights are not there.

@@ -66,7 +66,7 @@ class HeldOut:
     """Predictions of a stage's members, and which of them held which crystal out.
 
     Attributes:
-        crystals: `material_id`, `formula` and `kappa` in W/(m K), one row a crystal.
+        crystals: `material_id`, `formula` and `kappa` in W/(m K), one row per crystal.
         predicted: ln of the predicted κ, [n_members, n_crystals].
         held_out: Whether a crystal is in a member's validation part, [n_members, n_crystals] bool.
     """

@@ -121,7 +121,7 @@ def _domain(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Domain:
 
 
 def _summary(uncertainty: Uncertainty) -> dict[str, Any]:
-    """What the card tells people; the numbers that count are in the file."""
+    """What the card says to people; the numbers that count are in the file."""
     domain, residuals = uncertainty.domain, uncertainty.residuals
     summary: dict[str, Any] = {
         "domain": domain.name,

@@ -17,7 +17,7 @@ EARLIER = ("inside the domain of", "at the edge of the domain of", "outside the 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is said of each prediction, one array or list a column.
+    """What is said of each prediction, one array or list per column.
 
     Attributes:
         interval_low: Lower end of the calibrated 90 % interval of κ in W/(m K), [n] float64; NaN without a calibration.

@@ -16,7 +16,7 @@ from paraisite.datasets.levels import Source
 from paraisite.structures.crystal import Crystal
 
 FeatureFunction = Callable[[Sequence[Crystal]], np.ndarray]
-"""Gives the inputs of a model for crystals, [n_crystals, n_inputs] float64, one row a crystal whatever the others are."""
+"""Gives the inputs of a model for crystals, [n_crystals, n_inputs] float64, one row per crystal whatever the others are."""
 
 
 @dataclass(frozen=True, slots=True)

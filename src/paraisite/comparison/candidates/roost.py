@@ -116,7 +116,7 @@ class RoostEnsemble:
 
 
 def _inner_splits(crystals: Sequence[Crystal]) -> Splits:
-    """Part of the crystals that selects the epoch, one row a member."""
+    """Part of the crystals that selects the epoch, one row per member."""
     everything = np.ones((len(MEMBERS), len(crystals)), dtype=bool)
     outer = Splits(train=everything, selection=~everything, validation=~everything, scale=everything)
     splits = inner_splits(outer, MEMBERS, INNER_FRACTION, [crystal.composition for crystal in crystals])

@@ -43,7 +43,7 @@ def run_candidate(  # noqa: PLR0917 - each argument is another kind of thing
     Args:
         name: A name in `paraisite.comparison.candidates.registry.CANDIDATES`.
         data_set: Crystals with κ.
-        splits: Their parts, one row a run.
+        splits: Their parts, one row per run.
         runs: Run number of each row of the splits.
         folder: Gets `predictions.csv` (run, material_id, formula, part, kappa, kappa_selected, log10_std; κ at 300 K in
             W/(m K)) and then `candidate.json`, which marks the candidate as done.

@@ -169,7 +169,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MultiFidelity:
-    """The model: surrogates, members, and how their predictions are told.
+    """The model: surrogates, members, and how their predictions are reported.
 
     Attributes:
         surrogates: Give κ of the low levels.
@@ -264,7 +264,8 @@ def cautious_shift(log10_std: np.ndarray, caution: float) -> np.ndarray:
     """Shift of the point estimate below the median, in log10 κ.
 
     The estimate minimises E|ln κ̂/κ| + λ E|κ̂/κ - 1| under a lognormal κ. The first term alone gives the median; the second
-    counts a value ten times too large as 9 and one ten times too small as 0.9, so an uncertain prediction is better told low.
+    counts a value ten times too large as 9 and one ten times too small as 0.9, so an uncertain prediction
+    is better reported low.
 
     Args:
         log10_std: Standard deviation of log10 κ, any shape.

@@ -38,7 +38,7 @@ class NetworkModel(Model):
         network: The ensemble.
         uncertainty: Its residuals and domain; None where it has no such file.
         device: Where it is.
-        threads: CPU threads; without it, one for small graphs, where more are slower, else one a core.
+        threads: CPU threads; without it, one for small graphs, where more are slower, else one per core.
     """
 
     kind: ClassVar[str] = NETWORK

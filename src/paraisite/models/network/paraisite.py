@@ -47,14 +47,14 @@ class ParAIsite(nn.Module):
         """Draw random initial parameters.
 
         Args:
-            seeds: One seed a member; a member's weights depend on its own seed alone.
+            seeds: One seed per member; a member's weights depend on its own seed alone.
         """
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.body.reset(generators)
         self._reset_head(generators)
 
     def reset_head(self, seeds: Sequence[int]) -> None:
-        """Draw random parameters of the perceptron alone, one seed a member."""
+        """Draw random parameters of the perceptron alone, one seed per member."""
         self._reset_head([torch.Generator().manual_seed(seed) for seed in seeds])
 
     def _reset_head(self, generators: Sequence[torch.Generator]) -> None:

@@ -66,7 +66,7 @@ class Step:
         n_rows: Its structures.
         n_predicted: Those with a prediction.
         own_features: Features that its model has its own of.
-        has_domain: Whether it tells the domain.
+        has_domain: Whether it has the domain.
     """
 
     number: int
@@ -90,7 +90,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Crystals:
-    """The joined table `crystals` in a database, a row a crystal that all scans predict.
+    """The joined table `crystals` in a database, a row per crystal that all scans predict.
 
     Attributes:
         connection: The database, with a view of each scan beside the table.

@@ -29,7 +29,7 @@ CORRELATIONS = """\
 Pearson's r and Spearman's ρ with two-sided p-values; corrected for {n_tests} tests after Benjamini and Hochberg. Shown
 where |r| or |ρ| is at least 0.10; all are in [correlations.csv](tables/correlations.csv). κ has a long
 tail, and r follows its few largest values: the logarithm stands beside it. Crystals of a
-database are related, and among thousands of them nearly every r passes a test: its size tells more than its p."""
+database are related, and among thousands of them nearly every r passes a test: its size says more than its p."""
 _CANDIDATES = """\
 The lowest κ of {step}, one row per structure. The structure type is the anonymous formula, the Pearson symbol and the
 space group; the lattice is the conventional one. A low prediction far from the training data, or with a wide interval, is a

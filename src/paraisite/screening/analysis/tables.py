@@ -71,7 +71,7 @@ def member_table(crystals: Crystals) -> pd.DataFrame:
 
 
 def domain_table(crystals: Crystals) -> pd.DataFrame:
-    """Crystals by their place in the model's domain, for scans that tell it.
+    """Crystals by their place in the model's domain, for scans that have it.
 
     Returns:
         Columns `step`, `domain`, `crystals`, `share`, `median_kappa` in W/(m K), and `median_relative_spread` where

@@ -172,7 +172,7 @@ def read_job_predictions(job: JobResults) -> pd.DataFrame:
 
 
 def validated_crystals(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of the validation parts, a row a crystal: κ by the runs that did not train on it.
+    """Predictions of the validation parts, a row per crystal: κ by the runs that did not train on it.
 
     Args:
         predictions: As `read_job_predictions` gives them.

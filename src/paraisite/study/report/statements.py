@@ -106,7 +106,7 @@ def optimism_sentence(summary: pd.DataFrame, families: Sequence[str]) -> str:
 
 
 def trap_sentences(per_run: pd.DataFrame, table: pd.DataFrame) -> list[str]:
-    """Whether the published steps 2 and 3 are what one gets by both mistakes: a sentence a step, and what one can expect."""
+    """Whether the published steps 2 and 3 are what one gets by both mistakes: a sentence per step, and what to expect."""
     sentences = [
         f"Step 1, which neither mistake touches, shows how near a repetition comes: {_distance_text(row)}; published mean "
         f"{number(row['published_mean'])}."

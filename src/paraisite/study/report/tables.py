@@ -42,7 +42,7 @@ ERROR_COLUMNS = ["protocol", "family", "kind", "tested_on", "run", "n_training",
 
 
 def error_table(study: StudyResults) -> pd.DataFrame:
-    """Errors on the validation part of every run: a row a protocol, family, data set and run.
+    """Errors on the validation part of every run: a row per protocol, family, data set and run.
 
     Protocols: `held_out`, `grouped` and `paper` (the selected epoch's weights), `last_epoch` (the last epoch's weights of the
     paper's runs) and `paper_compressed` (`mape` alone, of a compressed κ: not an error of κ).
@@ -73,7 +73,7 @@ def _compressed_errors(job: JobResults) -> pd.DataFrame:
 
 
 def summary_table(errors: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over the runs: a row a protocol, family, data set and metric."""
+    """Mean and standard deviation over the runs: a row per protocol, family, data set and metric."""
     keys = ["protocol", "family", "kind", "tested_on"]
     long = errors.melt(id_vars=[*keys, "run"], value_vars=list(TABLE_METRICS), var_name="metric").dropna(subset="value")
     grouped = long.groupby([*keys, "metric"], sort=False)["value"]
@@ -202,7 +202,7 @@ def worst_crystals(study: StudyResults) -> pd.DataFrame:
 
 
 def learning_curve_table(study: StudyResults, errors: pd.DataFrame) -> pd.DataFrame:
-    """Held-out errors by the number of training crystals, a row a family, size and run; the whole training part last.
+    """Held-out errors by the number of training crystals, a row per family, size and run; the whole training part last.
 
     Returns:
         Columns `family`, `training_crystals` (the part that selects the epoch among them), `run`, and the errors of κ.
@@ -235,7 +235,7 @@ def runtime_table(study: StudyResults) -> pd.DataFrame:
             path = job.folder / "candidate.json"
             card = read_report_json(path) if job.kind == "candidate" and path.is_file() else {}
             for name in ("seconds_fit", "seconds_predict"):
-                # One number, or one a run.
+                # One number, or one per run.
                 row[name] = float(np.sum(card[name])) if name in card else np.nan
             rows.append(row)
     columns = ["job", "kind", "status", "seconds", "epochs", "seconds_fit", "seconds_predict"]

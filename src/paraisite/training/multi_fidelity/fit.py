@@ -296,7 +296,7 @@ def _distances(inputs: Tensor) -> Tensor:
 
 
 def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
-    """What a card or a comparison tells of a fit, in plain values."""
+    """What a card or a comparison says of a fit, in plain values."""
     parameters = [member.parameters for member in model.members]
     rho = np.mean([one.rho for one in parameters], axis=0).round(4).tolist()
     return {

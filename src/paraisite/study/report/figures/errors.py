@@ -88,7 +88,7 @@ def _draw_published(axes: Axes, families: Sequence[str]) -> None:
 
 
 def draw_variants(errors: pd.DataFrame, variants: Sequence[str], folder: Path, name: str) -> bool:
-    """Draw errors of step 3 and of its variants under every protocol that has them, a line a run.
+    """Draw errors of step 3 and of its variants under every protocol that has them, a line per run.
 
     Args:
         errors: As `paraisite.study.report.tables.error_table` makes them.
