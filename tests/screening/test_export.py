@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from written_scans import make_row, write_scan
 
+from paraisite.cli.main import main
 from paraisite.readers.stream import read_crystals
 from paraisite.screening.export import export_structures, read_sources
+from paraisite.screening.scan import ScanOptions, scan
 from paraisite.screening.selection import Selection
 from paraisite.screening.sources import open_source
 from paraisite.structures.crystal import Crystal, ReadFailure
@@ -109,3 +111,19 @@ def test_nothing_chosen_is_an_empty_table(tmp_path: Path) -> None:
     out = write_scan(tmp_path / "scan", [make_row("a", "NaCl", [1.0, 2.0, 3.0])])
     assert export_structures(out, tmp_path / "chosen", Selection(where="n_atoms > 99")).empty
     assert (tmp_path / "chosen" / "structures.csv").is_file()
+
+
+def test_an_export_overwrites_nothing_of_the_users(tmp_path: Path) -> None:
+    path = databases.write_extxyz(tmp_path / "all.extxyz")
+    scan(path, tmp_path / "scan", ScanOptions(processes=1))
+    mine, folder = tmp_path / "kappa.csv", tmp_path / "cifs"
+    mine.write_text("keep")
+    folder.mkdir()
+    (folder / "notes.txt").write_text("measured in 2019")
+    for words in (["--csv", mine], ["--structures", folder]):
+        assert main(["export", str(tmp_path / "scan"), *map(str, words)]) == 1
+    assert mine.read_text() == "keep"
+    assert [item.name for item in folder.iterdir()] == ["notes.txt"]
+    assert main(["export", str(tmp_path / "scan"), "--structures", str(folder), "--force"]) == 0
+    assert (folder / "notes.txt").read_text() == "measured in 2019"
+    assert list(folder.glob("*.cif"))

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Overwrite what is in the way in a folder that another command or you wrote.")
+]
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model, or a model folder.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 MembersOption = Annotated[

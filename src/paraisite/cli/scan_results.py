@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from paraisite.cli.options import ForceOption
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_predictions, show_table
 from paraisite.errors import ParaisiteError
 
@@ -107,8 +108,10 @@ def export(
     unique: UniqueOption = False,
     where: WhereOption = None,
     features: FeaturesOption = None,
+    force: ForceOption = False,
 ) -> int:
     """Write rows of a scan as CSV, or its crystals as CIF files, read again from where the scan found them."""
+    from paraisite.outputs import refuse_existing
     from paraisite.screening.export import EXPORTED, export_structures
     from paraisite.screening.selection import export_csv
 
@@ -119,9 +122,10 @@ def export(
     )
     failed = 0
     if csv is not None:
+        refuse_existing(csv, force=force)
         say(f"{export_csv(out, csv, selection, features)} rows: {csv}")
     if structures is not None:
-        table = export_structures(out, structures, selection, features)
+        table = export_structures(out, structures, selection, features, force=force)
         missing = table[table["status"] != EXPORTED]
         failed = len(missing)
         for message in missing["error"].head(SHOWN_ROWS):
@@ -145,13 +149,14 @@ def analyze(
         list[str] | None, typer.Option("--compare", help="A joined column of κ in W/(m K) to compare with.")
     ] = None,
     candidates: Annotated[int, typer.Option("--candidates", min=0, help="Crystals of low κ to list.")] = 20,
+    force: ForceOption = False,
 ) -> None:
     """Report what goes with κ and with the members' spread, how scans differ, and the crystals of low κ."""
     from paraisite.screening.analysis.report import AnalysisOptions
     from paraisite.screening.analysis.report import analyze as run
 
     options = AnalysisOptions(tuple(labels or ()), features, tuple(compare or ()), candidates)
-    say(f"Report: {run(outs, output, options)}", stderr=False)
+    say(f"Report: {run(outs, output, options, force=force)}", stderr=False)
 
 
 def _selection(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from paraisite.cli.options import DataOption
+from paraisite.cli.options import DataOption, ForceOption
 from paraisite.cli.output import SOME_FAILED, say
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ def reproduce(
 
 def report(
     output: Annotated[Path, typer.Argument(help="Folder of a study, also of one that is not finished.")],
+    force: ForceOption = False,
 ) -> None:
     """Write a study's report anew from its run folders."""
     from paraisite.study.report.write import write_report
 
-    say(f"Report: {write_report(output)}", stderr=False)
+    say(f"Report: {write_report(output, force=force)}", stderr=False)
 
 
 @contextmanager
