@@ -155,7 +155,7 @@ def test_atoms_spread_and_conditions(scan: Path) -> None:
 def test_a_domain_is_asked_for_only_where_there_is_one(scan: Path, tmp_path: Path) -> None:
     empty = write_scan(tmp_path / "empty", [make_row("a", "NaCl", [1.0, 2.0, 3.0])], more={"domain": pa.string()})
     for out in (scan, empty):
-        with pytest.raises(QueryError, match="tells no domain"):
+        with pytest.raises(QueryError, match="has no domain"):
             select_rows(out, Selection(domain="inside"))
     rows = [make_row(name, "NaCl", [1.0, 2.0, 3.0], domain=name) for name in ("inside", "edge")]
     told = write_scan(tmp_path / "told", rows, more={"domain": pa.string()})
