@@ -62,6 +62,19 @@ def refuse_existing(path: str | Path, *, force: bool = False) -> None:
         raise OutputError(f"{path} is there already; choose another name, or give --force to overwrite it.")
 
 
+def mark_folder(folder: Path, made_by: str) -> None:
+    """Write the marker of a folder that grows, such as a scan's, whose files are not listed."""
+    if not (folder / MARKER).exists():
+        content = {"made_by": made_by, "inputs": "", "files": {}}
+        write_text_atomic(folder / MARKER, json.dumps(content, indent=1) + "\n")
+
+
+def written_files(folder: Path) -> tuple[str, frozenset[str]]:
+    """What made a folder, empty for one of the user's, and the files that it wrote there, as its marker names them."""
+    marker = _read_marker(folder)
+    return str(marker.get("made_by", "")), frozenset(_files_of(marker))
+
+
 def _refuse_foreign(place: Path, made_by: str, inputs: str) -> None:
     if not place.exists():
         return

@@ -71,7 +71,7 @@ def predict(
     ] = "",
     processes: Annotated[
         int | None,
-        typer.Option("--processes", "-p", min=1, help="Processes; one per core if unset, one with --explain."),
+        typer.Option("--processes", "-p", min=-1, help="Processes; one per core if unset or -1, one with --explain."),
     ] = None,
     allow_missing_hydrogens: Annotated[
         bool,

@@ -22,7 +22,7 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from paraisite.fetch.common import FetchProgress
-    from paraisite.screening.scan import ScanProgress
+    from paraisite.screening.options import ScanProgress
     from paraisite.training.network.options import Report, StageProgress
 
 

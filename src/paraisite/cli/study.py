@@ -27,7 +27,7 @@ def reproduce(
         list[str] | None, typer.Option("--only", help="Jobs to do, such as 'held_out/*TG15'; may be given again.")
     ] = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", "-p", min=1, help="Jobs at work at once; one per core if unset.")
+        int | None, typer.Option("--processes", "-p", min=-1, help="Jobs at work at once; one per core if unset or -1.")
     ] = None,
 ) -> int:
     """Rerun the whole study by three protocols and write its report: hours on two cores, resumable at any moment."""

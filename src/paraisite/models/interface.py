@@ -91,13 +91,15 @@ class Model(ABC):
             device: `cpu` or `cuda`; a kind that works on the CPU alone ignores it.
             threads: CPU threads; the kind's own choice without it.
 
+        The weights are read by `paraisite.models.files.checked_file`, which refuses damaged ones.
+
         Raises:
             ModelFileError: The folder is damaged.
         """
 
     @abstractmethod
     def save(self, folder: Path, card: dict[str, Any]) -> None:
-        """Write a model folder: `card.json` (see `paraisite.models.files.write_card`) and `model.safetensors`.
+        """Write a model folder: `card.json` (see `paraisite.models.files.write_card`, called last) and `model.safetensors`.
 
         Args:
             folder: Folder to make or to write into.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -21,6 +20,7 @@ from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.readers.stream import STANDARD_INPUT, iter_crystals, structure_files
 from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
+from paraisite.threads import number_of_processes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +123,7 @@ class Predictor:
         Args:
             paths: Structure files, folders of them at any depth, or `-` for the standard input.
             format: Format of all files, as for `iter_crystals`; by each file's name, else its content, if not given.
-            processes: Processes in all, this one included; without it, one per core where there are enough files.
+            processes: Processes in all, this one included; -1 for one per core; without it, that where it pays.
             allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the formula that their file states, with
                 the status `missing_hydrogens`; else they are refused with it.
 
@@ -168,7 +168,7 @@ class Predictor:
     def _prepared(
         self, paths: list[Path], kind: str | None, processes: int | None, options: ReadOptions
     ) -> Iterator[Prepared]:
-        wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
+        wanted = number_of_processes(processes, None if _worth_sharing(paths) else 1)
         # The standard input belongs to this process alone.
         if wanted <= 1 or any(str(path) == STANDARD_INPUT for path in paths):
             yield from prepare_paths(paths, self.needs, options, kind)

@@ -173,6 +173,9 @@ def parquet_pieces(path: Path, size: int) -> Iterator[Piece]:
         wanted = f"a column {STRUCTURE_COLUMN}, or {', '.join(STRUCTURE_KEYS)}"
         yield FailedPiece(str(path), f"the table has no structures; give it {wanted}")
         return
+    if not any(rows):
+        yield FailedPiece(str(path), "the table has no rows")
+        return
     first = 0
     for group, n_rows in enumerate(rows):
         for start in range(0, n_rows, size):

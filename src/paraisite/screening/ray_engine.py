@@ -41,7 +41,7 @@ def scan_with_ray(
     Raises:
         ParaisiteError: Ray is not installed, or the cluster cannot be reached.
     """
-    ray = _connect(address)
+    ray = connect(address)
     todo = [{"index": index} for index, _ in work.left(meter)]
     if not todo:
         return
@@ -60,7 +60,12 @@ def scan_with_ray(
         yield PieceResult(int(row["index"]), json.loads(row["counts"]))
 
 
-def _connect(address: str | None) -> Any:
+def connect(address: str | None) -> Any:
+    """Connect to a cluster, or start one on this machine; once connected it stays so.
+
+    Raises:
+        ParaisiteError: Ray is not installed, or the cluster cannot be reached.
+    """
     try:
         import ray  # noqa: PLC0415 - an extra
         import ray.data  # noqa: PLC0415

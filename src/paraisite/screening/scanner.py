@@ -16,6 +16,7 @@ from paraisite.prediction.chunks import with_failures
 from paraisite.prediction.predict import Predictor
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
 from paraisite.readers.units import Place, steps_without
+from paraisite.screening.checksums import HashedFile, PartRecord, append_record
 from paraisite.screening.manifest import part_path
 from paraisite.screening.pieces import Piece
 from paraisite.screening.rows import describe, make_rows, schema
@@ -33,6 +34,7 @@ class ScannerSettings:
         symmetry: Whether to look for space groups.
         reading: What readers let pass.
         members: Whether to give each member's κ, their mean and standard deviation too.
+        scan: Identity of the scan, which every part is noted with.
     """
 
     out: Path
@@ -41,6 +43,7 @@ class ScannerSettings:
     symmetry: bool = False
     reading: ReadOptions = STRICT
     members: bool = False
+    scan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,13 @@ class Scanner:
 
     def _write(self, index: int, tables: Iterable[pa.Table]) -> PieceResult:
         counts: Counter[str] = Counter()
-        with (
-            atomic_path(part_path(self.settings.out, index)) as path,
-            pq.ParquetWriter(path, self.schema, compression="zstd") as writer,
-        ):
-            for table in tables:
-                writer.write_table(table)
-                counts.update(table["status"].to_pylist())
+        out = self.settings.out
+        with atomic_path(part_path(out, index)) as path:
+            with path.open("wb") as handle:
+                hashed = HashedFile(handle)
+                with pq.ParquetWriter(hashed, self.schema, compression="zstd", write_page_checksum=True) as writer:
+                    for table in tables:
+                        writer.write_table(table)
+                        counts.update(table["status"].to_pylist())
+            append_record(out, PartRecord(index, self.settings.scan, hashed.hexdigest(), dict(counts)))
         return PieceResult(index, dict(counts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import glob
-import hashlib
+import logging
 import os
 import tarfile
 import zipfile
@@ -18,11 +18,14 @@ from typing import BinaryIO, TypeVar
 from paraisite.errors import DataError
 from paraisite.readers.formats import detect_format
 from paraisite.readers.stream import file_records
+from paraisite.screening.manifest import PARTS
+from paraisite.screening.own_output import OwnOutput, is_scan
 from paraisite.screening.parquet import is_parquet, parquet_pieces
 from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 
 _T = TypeVar("_T")
 
+_LOG = logging.getLogger(__name__)
 LIST_SUFFIXES = {".txt", ".lst"}
 LONG_FORMATS = {"extxyz", "jsonl"}
 """Formats that are read record by record."""
@@ -44,14 +47,6 @@ class ScanSource:
 
     name: str
     files: tuple[Path, ...]
-
-    def fingerprint(self) -> str:
-        """Hash of the names and sizes of all files: a scan goes on only with the source that it began with."""
-        digest = hashlib.sha256()
-        for path in self.files:
-            # Names need not be text on every system.
-            digest.update(f"{path}\0{_size(path)}\n".encode(errors="surrogateescape"))
-        return digest.hexdigest()
 
     def size(self) -> int:
         """Bytes of all files."""
@@ -116,18 +111,20 @@ class Meter:
         until: Bytes up to the end of the last piece that was cut.
         finished: Bytes of the pieces that were finished now, without those of earlier attempts.
         at_work: Bytes of the pieces that are not yet finished, by number.
+        n_pieces: Pieces that were cut, those of earlier attempts too.
     """
 
     total: int
     until: float = 0.0
     finished: float = 0.0
     at_work: dict[int, float] = field(default_factory=dict)
+    n_pieces: int = 0
 
     def cut(self, index: int, until: float, *, done: bool) -> None:
         """Note a piece that ends at a place of the source."""
         if not done:
             self.at_work[index] = until - self.until
-        self.until = until
+        self.until, self.n_pieces = until, index + 1
 
     def finish(self, index: int) -> None:
         """Note that a piece is finished."""
@@ -149,12 +146,15 @@ def batched(values: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
 def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
     """Find the files of a source.
 
+    What this package wrote, such as the parts of a scan or exported crystals below a folder that is searched, is left out
+    with a warning in the log.
+
     Args:
         source: A file, a folder (searched to any depth), a glob pattern, an archive (zip, tar), a list of files (`.txt`, one
             path a line, relative to the list), or several of these.
 
     Raises:
-        DataError: There is no such file, or nothing that could hold structures.
+        DataError: There is no such file, or nothing that could hold structures; or a part of a scan is named.
     """
     given = [source] if isinstance(source, str | Path) else list(source)
     files = tuple(path for item in given for path in _files_of(str(item)))
@@ -168,16 +168,39 @@ def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
 def _files_of(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        return sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path))
+        return _of_the_user(path, sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path)))
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         lines = _list_lines(path.read_bytes())
-        return [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
+        listed = [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
+        return _without_parts(listed)
     if path.is_file():
-        return [path]
+        return _without_parts([path])
     if glob.has_magic(name):
         # pathlib's own glob takes no absolute pattern.
-        return sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
+        found = sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
+        return _of_the_user(next(folder for folder in path.parents if not glob.has_magic(str(folder))), found)
     raise DataError(f"There is no file or folder {name}; check the path.")
+
+
+def _of_the_user(top: Path, found: list[Path]) -> list[Path]:
+    """Files below a folder without those that this package wrote."""
+    own = OwnOutput(top)
+    kept = [path for path in found if not own.wrote(path)]
+    if len(kept) < len(found):
+        places = ", ".join(map(str, own.folders))
+        _LOG.warning("%d files that paraisite wrote are no source and left out: in %s.", len(found) - len(kept), places)
+    return kept
+
+
+def _without_parts(named: list[Path]) -> list[Path]:
+    """Files that the user named one by one, among which no part of a scan must be."""
+    for path in named:
+        if is_parquet(path) and path.parent.name == PARTS and is_scan(path.parent.parent):
+            raise DataError(
+                f"{path} is a part of the scan in {path.parent.parent} and no source; ask it by `paraisite query`, or "
+                "leave it out."
+            )
+    return named
 
 
 def _list_lines(content: bytes) -> list[bytes]:

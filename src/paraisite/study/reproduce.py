@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from paraisite.study.folder import (
 from paraisite.study.plan import StudyJob, choose
 from paraisite.study.report.write import write_report
 from paraisite.study.worker import JobService
+from paraisite.threads import number_of_processes
 from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 
 POLL_SECONDS = 0.3
@@ -83,7 +83,7 @@ def reproduce(
         data_folder: Folder of AFLOW's data and the formation-energy weights; without it `PARAISITE_DATA` or the user's own.
         quick: A smoke run of minutes: two runs and three epochs, whose numbers mean nothing.
         only: Patterns of the jobs to do, such as `held_out/*TG15`, with what they build on; all if empty.
-        processes: Jobs at work at once; one per core if unset.
+        processes: Jobs at work at once; one per core if unset or -1.
         report: Called a few times per second with the progress.
 
     Raises:
@@ -100,7 +100,7 @@ def reproduce(
         plan = choose(open_study(out, quick=quick), only)
         set_back_unfinished(out, plan)
         write_coverage(out / "data", folder)
-        failed = _run(out, plan, folder, quick=quick, processes=processes or os.cpu_count() or 1, report=report)
+        failed = _run(out, plan, folder, quick=quick, processes=number_of_processes(processes), report=report)
         page = write_report(out)
     return Study(out, page, failed)
 

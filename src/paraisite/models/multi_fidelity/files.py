@@ -17,7 +17,7 @@ from paraisite.datasets.catalogue import known_source
 from paraisite.datasets.levels import Level, Source
 from paraisite.errors import ModelFileError
 from paraisite.features.descriptors import DESCRIPTOR_GRAPHS, DESCRIPTORS
-from paraisite.models.files import WEIGHTS_NAME, begin_folder, read_card, write_card
+from paraisite.models.files import WEIGHTS_NAME, begin_folder, checked_file, read_card, write_card
 from paraisite.models.multi_fidelity.model import (
     LOW,
     CorrectionParameters,
@@ -111,14 +111,15 @@ def load_multi_fidelity(folder: str | Path) -> MultiFidelity:
     architecture = card["architecture"]
     if not isinstance(architecture, dict) or architecture.get("descriptors") != list(DESCRIPTORS):
         raise ModelFileError(f"The model in {folder} was made for other descriptors than this version's; fit it anew.")
+    weights = checked_file(folder, WEIGHTS_NAME, card)
     try:
-        with safe_open(folder / WEIGHTS_NAME, framework="np") as handle:
+        with safe_open(weights, framework="np") as handle:
             content = json.loads((handle.metadata() or {})["content"])
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         model = _build(content, tensors, [str(name) for name in card.get("data_sets", [])])
         _check(model)
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
+        raise ModelFileError(f"The weights {weights} cannot be read: {error}.") from error
     return model
 
 
