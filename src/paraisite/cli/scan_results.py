@@ -14,6 +14,7 @@ from rich.console import Console
 
 from paraisite.cli.options import ForceOption
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_predictions, show_table
+from paraisite.cli.scan_state import says_scan_state
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ WhereOption = Annotated[
 ]
 
 
+@says_scan_state
 def query(
     out: OutArgument,
     sql: Annotated[str, typer.Argument(help="One SELECT over the view scan; 'DESCRIBE scan' lists its columns.")],
@@ -60,6 +62,7 @@ def query(
         _give(chunks, csv, json)
 
 
+@says_scan_state
 def top(
     out: OutArgument,
     lowest: LowestOption = None,
@@ -92,6 +95,7 @@ def top(
         show_predictions(table, Console())
 
 
+@says_scan_state
 def export(
     out: OutArgument,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the chosen rows into this CSV file.")] = None,
@@ -134,6 +138,7 @@ def export(
     return SOME_FAILED if failed else 0
 
 
+@says_scan_state
 def analyze(
     outs: Annotated[
         list[Path], typer.Argument(help="Folders of scans of the same crystals, such as the paper's steps.")

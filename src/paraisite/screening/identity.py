@@ -119,16 +119,15 @@ def differences(before: Sequence[FileIdentity] | None, now: Sequence[FileIdentit
     gone = [path for path in old if path not in new or (new[path].size < 0 <= old[path].size)]
     added = [path for path in new if path not in old]
     changed = [path for path in old if path in new and path not in gone and old[path].content() != new[path].content()]
-    said = [
-        _said(changed, "changed since"), _said(gone, "gone"), _said(added, "new"),
-    ]  # fmt: skip
+    said = [_said(changed, "was", "changed since"), _said(gone, "is", "gone"), _said(added, "is", "new")]
     return "; ".join(filter(None, said)) or "the same files in another order"
 
 
-def _said(paths: list[str], what: str) -> str:
+def _said(paths: list[str], verb: str, what: str) -> str:
     rest = len(paths) - _SHOWN
     more = f" and {rest} more" if rest > 0 else ""
-    return f"{', '.join(paths[:_SHOWN])}{more} {'is' if len(paths) == 1 else 'are'} {what}" if paths else ""
+    verb = verb if len(paths) == 1 else {"is": "are", "was": "were"}[verb]
+    return f"{', '.join(paths[:_SHOWN])}{more} {verb} {what}" if paths else ""
 
 
 def changed_meanwhile(identities: Sequence[FileIdentity]) -> str:
