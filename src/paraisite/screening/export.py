@@ -15,6 +15,7 @@ from paraisite.atomic import write_text_atomic
 from paraisite.outputs import output_folder
 from paraisite.readers.stream import file_records
 from paraisite.reporting.csv_files import write_csv
+from paraisite.screening.identity import identify, read_inventory
 from paraisite.screening.parquet import ParquetPiece
 from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.screening.selection import Selection, stream_rows
@@ -31,20 +32,26 @@ _PIECE_SIZE = 64
 _COLUMNS = ["material_id", "formula", "kappa", "n_atoms", "source"]
 
 
-def read_sources(sources: Iterable[str]) -> Iterator[Crystal | ReadFailure]:
+def read_sources(sources: Iterable[str], out: str | Path | None = None) -> Iterator[Crystal | ReadFailure]:
     """Read the crystals of some rows again, each file once and only the wanted crystals of it.
 
     Args:
         sources: Values of the column `source`: a path, `path#k`, `archive/member` or `archive/member#k`.
+        out: Folder of the scan that read them before: files that were changed since are not read.
 
     Returns:
-        A crystal for each, or a failure with code `source_gone` where the source holds it no longer, in the order in which
-        they are found; the attribute `source` tells which is which.
+        A crystal for each, or a failure in the order in which they are found, with code `source_gone` where the source holds
+        it no longer, and `source_changed` where the file is another; the attribute `source` tells which is which.
     """
     by_file: dict[Path | None, set[str]] = defaultdict(set)
     for source in sources:
         by_file[_file_of(source)].add(source)
+    scanned = {one.path: one for one in (read_inventory(Path(out)) if out is not None else None) or ()}
     for path, wanted in by_file.items():
+        if str(path) in scanned and identify(Path(str(path))).content() != scanned[str(path)].content():
+            message = f"{path} was changed since it was scanned; put the file back, or scan it again."
+            yield from (ReadFailure("", source, CHANGED, message) for source in sorted(wanted))
+            continue
         if path is not None:
             yield from _read_wanted(path, wanted)
         for source in sorted(wanted):
@@ -106,8 +113,8 @@ def export_structures(
 
     Returns:
         Columns `material_id`, `formula`, `kappa` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
-        order of the selection. `status` is `ok`, `source_gone`, `source_changed` where the source now holds another crystal,
-        or the code of a reader's error.
+        order of the selection. `status` is `ok`, `source_gone`, `source_changed` where the file was changed since or holds
+        another crystal now, or the code of a reader's error.
 
     Raises:
         OutputError: The folder holds other files than an export.
@@ -123,7 +130,7 @@ def _export(out: str | Path, folder: Path, selection: Selection, features: str |
     chosen = pd.concat([chunk[_COLUMNS] for chunk in stream_rows(out, selection, features)], ignore_index=True)
     rows = chosen.drop_duplicates("source").set_index("source", drop=False).assign(file="", status="", error="")
     taken: set[str] = set()
-    for item in read_sources(rows["source"]):
+    for item in read_sources(rows["source"], out):
         row = rows.loc[item.source]
         if isinstance(item, ReadFailure):
             status, error, name = item.code, item.message, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +30,18 @@ class ScanLock:
         """Keep the lease."""
         self._out, self._lease = out, lease
 
+    @property
+    def lost(self) -> bool:
+        """Whether another scan has taken the folder over, as after a suspension of this one."""
+        return self._lease.compromise is not None
+
     def check(self) -> None:
-        """Refuse to go on when another scan has taken the folder over, as after a suspension of this one.
+        """Refuse to go on when another scan has taken the folder over.
 
         Raises:
             RunError: It has.
         """
-        if self._lease.compromise is not None:
+        if self.lost:
             raise RunError(f"Another scan took over {self._out} while this one gave no sign of life; that one goes on.")
 
 
@@ -67,8 +73,11 @@ def locked_scan(out: Path, lease_seconds: float = LEASE_SECONDS) -> Iterator[Sca
 
 
 def scan_at_work(out: Path) -> bool:
-    """Whether a scan seems to be at work in a folder."""
-    return (out / LEASE).exists()
+    """Whether a scan has lately shown a sign of life in a folder."""
+    try:
+        return time.time() - (out / LEASE).stat().st_mtime < LEASE_SECONDS
+    except OSError:
+        return False
 
 
 def _acquire(lease: SoftFileLease, out: Path, lease_seconds: float) -> None:

@@ -85,20 +85,6 @@ def done_parts(out: Path) -> set[int]:
     return {int(match[1]) for name in names if (match := _PART.fullmatch(name))}
 
 
-def part_paths(out: str | Path) -> list[Path]:
-    """Parts of a scan, in order.
-
-    Raises:
-        RunError: The folder holds no scan, or none of its parts is finished.
-    """
-    folder = Path(out)
-    read_manifest(folder)
-    paths = [part_path(folder, index) for index in sorted(done_parts(folder))]
-    if not paths:
-        raise RunError(f"The scan in {out} has no finished part yet.")
-    return paths
-
-
 def remove_left_overs(out: Path) -> None:
     """Remove what killed workers left half written."""
     for left_over in (out / PARTS).glob(".*.part"):

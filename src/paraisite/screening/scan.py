@@ -233,7 +233,7 @@ def _run(job: _Job, lock: ScanLock) -> ScanProgress:
     results = _results(job, Work(job.source, job.manifest.piece_size, frozenset(before)), count.meter)
     noted = time.monotonic()
     with ExitStack() as stack:
-        stack.callback(remove_left_overs, out)
+        stack.callback(lambda: None if lock.lost else remove_left_overs(out))
         stack.enter_context(closing(results))
         for result in results:
             lock.check()
@@ -244,6 +244,7 @@ def _run(job: _Job, lock: ScanLock) -> ScanProgress:
             if job.options.report is not None:
                 job.options.report(count.progress())
     _require_whole(job, count.meter.n_pieces)
+    lock.check()
     write_manifest(out, job.manifest, count.note(complete=True), count.rows)
     return count.progress()
 
