@@ -20,7 +20,7 @@ from paraisite.cli.main import main
 from paraisite.errors import ParaisiteError, RunError
 from paraisite.screening.analysis.report import analyze
 from paraisite.screening.checksums import CHECKSUMS
-from paraisite.screening.manifest import MANIFEST, PARTS, Progress, part_path, read_manifest, write_manifest
+from paraisite.screening.manifest import MANIFEST, PARTS, Progress, part_path, read_manifest, write_scan_manifest
 from paraisite.screening.query import stream_query
 from paraisite.screening.scan import ScanOptions, scan
 from paraisite.screening.selection import Selection, export_csv, select_rows
@@ -201,7 +201,7 @@ def test_a_damaged_manifest_is_written_anew_by_the_whole_command(source: Path, o
 def unfinished(out: Path) -> None:
     """What a kill leaves."""
     part_path(out, 2).unlink()
-    write_manifest(out, read_manifest(out), Progress(parts=2, rows=10, share=0.8))
+    write_scan_manifest(out, read_manifest(out), Progress(parts=2, rows=10, share=0.8))
 
 
 def test_a_missing_part_is_said_in_python(out: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paraisite.screening.checksums import PartRecord, append_record, sha256_of_part
-from paraisite.screening.manifest import Manifest, Progress, part_path, write_manifest
+from paraisite.screening.manifest import Manifest, Progress, part_path, write_scan_manifest
 from paraisite.screening.rows import schema
 
 N_MEMBERS = 3
@@ -61,7 +61,7 @@ def write_scan(
         counts = dict(Counter(table["status"].to_pylist()))
         append_record(folder, PartRecord(part, manifest.identity(), sha256_of_part(folder, part), counts))
         n_parts += 1
-    write_manifest(folder, manifest, Progress(complete=True, parts=n_parts, rows=len(rows), share=1.0))
+    write_scan_manifest(folder, manifest, Progress(complete=True, parts=n_parts, rows=len(rows), share=1.0))
     return folder
 
 

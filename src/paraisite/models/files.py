@@ -54,8 +54,8 @@ def sha256_of_file(path: Path) -> str:
 def checked_file(folder: Path, name: str, card: dict[str, Any]) -> Path:
     """Path of a file of a model, which must be the one that its card was written for.
 
-    A flipped bit in the weights moves κ, often by a little, and nothing else would show it. Every kind of model reads its
-    files by this function. Cards from before the hashes were kept are believed.
+    A flipped bit in the weights moves κ, often by a little, and nothing else would show it. Cards from before the
+    hashes were kept are believed.
 
     Args:
         folder: Folder of the model.

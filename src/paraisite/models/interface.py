@@ -91,8 +91,6 @@ class Model(ABC):
             device: `cpu` or `cuda`; a kind that works on the CPU alone ignores it.
             threads: CPU threads; the kind's own choice without it.
 
-        The weights are read by `paraisite.models.files.checked_file`, which refuses damaged ones.
-
         Raises:
             ModelFileError: The folder is damaged.
         """

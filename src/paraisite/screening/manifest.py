@@ -91,7 +91,9 @@ def remove_left_overs(out: Path) -> None:
         left_over.unlink(missing_ok=True)
 
 
-def write_manifest(out: Path, manifest: Manifest, progress: Progress, counts: Mapping[str, int] | None = None) -> None:
+def write_scan_manifest(
+    out: Path, manifest: Manifest, progress: Progress, counts: Mapping[str, int] | None = None
+) -> None:
     """Write what a scan is and how far it came.
 
     Args:

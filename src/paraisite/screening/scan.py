@@ -38,7 +38,7 @@ from paraisite.screening.manifest import (
     read_manifest,
     read_progress,
     remove_left_overs,
-    write_manifest,
+    write_scan_manifest,
 )
 from paraisite.screening.options import RowOptions, ScanOptions, ScanProgress, row_options
 from paraisite.screening.own_output import SCAN
@@ -54,7 +54,7 @@ NOTE_SECONDS = 10.0
 _ENGINES = ("local", "ray")
 _LOG = logging.getLogger(__name__)
 
-Named = str | Path | Sequence[str | Path]
+GivenSource = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class _Plan:
     """
 
     out: Path
-    given: Named | ScanSource
+    given: GivenSource | ScanSource
     model: Path
     rows: RowOptions
     options: ScanOptions
@@ -111,7 +111,7 @@ class _Job:
 
 
 def scan(
-    source: Named | ScanSource | None,
+    source: GivenSource | ScanSource | None,
     out: str | Path,
     options: ScanOptions = ScanOptions(),  # noqa: B008 - frozen
 ) -> ScanProgress:
@@ -173,7 +173,7 @@ def _begun(out: Path, *, resume: bool) -> Manifest | None:
     return read_manifest(out) if (out / MANIFEST).exists() else None
 
 
-def _given(source: Named | ScanSource | None, begun: Manifest | None) -> Named | ScanSource:
+def _given(source: GivenSource | ScanSource | None, begun: Manifest | None) -> GivenSource | ScanSource:
     if source is not None:
         return source
     if begun is None or not begun.given:
@@ -239,13 +239,13 @@ def _run(job: _Job, lock: ScanLock) -> ScanProgress:
             lock.check()
             count.add(result)
             if not earlier.complete and time.monotonic() - noted > NOTE_SECONDS:
-                write_manifest(out, job.manifest, count.note())
+                write_scan_manifest(out, job.manifest, count.note())
                 noted = time.monotonic()
             if job.options.report is not None:
                 job.options.report(count.progress())
     _require_whole(job, count.meter.n_pieces)
     lock.check()
-    write_manifest(out, job.manifest, count.note(complete=True), count.rows)
+    write_scan_manifest(out, job.manifest, count.note(complete=True), count.rows)
     return count.progress()
 
 
@@ -274,7 +274,7 @@ def _begin(job: _Job) -> None:
     if not job.begun:
         write_inventory(job.out, job.files)
         mark_folder(job.out, SCAN)
-        write_manifest(job.out, job.manifest, Progress())
+        write_scan_manifest(job.out, job.manifest, Progress())
 
 
 def _require_whole(job: _Job, n_pieces: int) -> None:
