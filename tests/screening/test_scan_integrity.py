@@ -20,6 +20,7 @@ from paraisite.cli.main import main
 from paraisite.errors import ParaisiteError, RunError
 from paraisite.screening.analysis.report import analyze
 from paraisite.screening.checksums import CHECKSUMS
+from paraisite.screening.lock import locked_scan
 from paraisite.screening.manifest import MANIFEST, PARTS, Progress, part_path, read_manifest, write_scan_manifest
 from paraisite.screening.query import stream_query
 from paraisite.screening.scan import ScanOptions, scan
@@ -226,6 +227,13 @@ def test_an_unfinished_scan_is_said(out: Path, caplog: pytest.LogCaptureFixture)
     rows(out)
     assert "10 rows of about 12 are there; the scan is unfinished" in caplog.text
     assert "--resume` goes on with it" in caplog.text
+
+
+def test_a_scan_at_work_is_said(out: Path) -> None:
+    unfinished(out)
+    with locked_scan(out):
+        assert scan_state(out).sentence.endswith("10 rows of about 12 are there; a scan is at work on the rest.")
+    assert not scan_state(out).at_work
 
 
 def test_a_whole_scan_warns_of_nothing(out: Path, caplog: pytest.LogCaptureFixture) -> None:
