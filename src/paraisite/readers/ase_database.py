@@ -55,7 +55,7 @@ def ase_database_records(path: Path, limits: ReadingLimits = DEFAULT_READING) ->
                 yield partial(_refuse, "the database has more than {} rows", "rows", limits)
                 break
             try:
-                row = _clocked(connection, limits, lambda number=number: database.get(number, include_data=False))
+                row = _clocked(connection, limits, partial(database.get, number, include_data=False))
             except sqlite3.DataError:
                 yield partial(_refuse, f"a column of row {number} has more than {{}} bytes", "record_bytes", limits)
             except Exception as error:  # ASE's decoder fails in many ways on damaged rows

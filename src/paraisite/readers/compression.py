@@ -94,7 +94,7 @@ def _is_compressed(head: bytes) -> bool:
 
 
 def _damaged(reason: object) -> OSError:
-    return OSError(f"its compressed content is damaged, {reason}; what was read of it before may be wrong, too")
+    return OSError(f"its compression is damaged, {reason}; what was read of it before may be wrong")
 
 
 class _Decompressed(io.RawIOBase):
@@ -133,7 +133,7 @@ class _Decompressed(io.RawIOBase):
             if self._decompressor.eof and not self._begin_next():
                 return 0
             if not self._waiting and not self._pending() and not self._fetch():
-                raise EOFError("the compressed content ends before its end mark; it was cut off")
+                raise EOFError("its compression has no end, so it was cut off")
             data = self._decompress(len(buffer))
             if data:
                 buffer[: len(data)] = data
@@ -166,7 +166,7 @@ class _Decompressed(io.RawIOBase):
         if len(self._waiting) < _LONGEST_START:
             self._fetch()
         if not self._waiting.startswith(self._start):
-            raise _damaged("what follows the end of its first stream is no other")
+            raise _damaged("no stream follows the first")
         self._decompressor = self._new()
         return True
 
@@ -179,7 +179,7 @@ class _Decompressed(io.RawIOBase):
 
     def _check_bgzf(self) -> None:
         if self._is_bgzf and self._last != _BGZF_END:
-            raise EOFError("the compressed content lacks its last, empty block (BGZF); it was cut off")
+            raise EOFError("its compression lacks the empty block at its end (BGZF), so it was cut off")
 
     def _count(self, n_bytes: int) -> None:
         self._n_out += n_bytes

@@ -90,13 +90,10 @@ def _frame_record(lines: Lines, n_atoms: int, limits: ReadingLimits) -> Record:
     if n_atoms > limits.atoms:
         _skip_to_frame(lines)
         return partial(_refuse, "the frame has more than {} atoms", "atoms", limits)
-    comment = next(lines, "")
-    if len(comment) > limits.record_bytes:
-        _skip_to_frame(lines)
-        return partial(_refuse, "the second line of the frame has more than {} characters", "record_bytes", limits)
-    comment = comment.rstrip("\r\n")
-    rows, n_characters = _rows(lines, n_atoms, limits.record_bytes)
-    if n_characters > limits.record_bytes:
+    comment = next(lines, "").rstrip("\r\n")
+    n_left = limits.record_bytes - len(comment)
+    rows, n_characters = _rows(lines, n_atoms, n_left) if n_left >= 0 else ([], 0)
+    if n_characters > n_left:
         _skip_to_frame(lines)
         return partial(_refuse, "the frame has more than {} characters", "record_bytes", limits)
     text = "".join(rows)

@@ -13,8 +13,8 @@ import numpy as np
 from paraisite.errors import StructureError
 from paraisite.readers.ase_database import ase_json_records
 from paraisite.readers.cif import lattice_vectors
-from paraisite.readers.json_text import JSON_ERRORS, load_json
 from paraisite.readers.jarvis import jarvis_structure, parse_jarvis
+from paraisite.readers.json_text import JSON_ERRORS, load_json
 from paraisite.readers.optimade import optimade_columns, optimade_structure, parse_optimade
 from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import check_crystal, check_periodic, numbers_of, unreadable

@@ -91,7 +91,7 @@ def path_records(
         files = structure_files(path, kind) if path.is_dir() else [path]
     except Exception as error:
         files = []
-        yield _raising(_as_structure_error(path, error)), Origin(_as_text(str(path)), path.name)
+        yield failing_record(as_structure_error(path, error)), Origin(_as_text(str(path)), path.name)
     for file in files:
         yield from file_records(file, kind, limits=limits)
 
@@ -100,7 +100,7 @@ def _standard_input(kind: str | None, limits: ReadingLimits) -> Iterator[tuple[R
     try:
         data = read_bounded(sys.stdin.buffer, "stdin", limits)
     except Exception as error:
-        yield _raising(_as_structure_error("stdin", error)), Origin("stdin", "stdin")
+        yield failing_record(as_structure_error("stdin", error)), Origin("stdin", "stdin")
     else:
         yield from content_records("stdin", data, kind, limits)
 
@@ -194,10 +194,10 @@ def parse_record(record: Record, origin: Origin, options: ReadOptions = STRICT) 
         with np.errstate(all="ignore"):
             crystal = record(origin)
     except Exception as error:
-        return failure_of(origin, _as_structure_error(origin.source, error))
+        return failure_of(origin, as_structure_error(origin.source, error))
     warning = crystal.warning
-    if (error := _over_limit(crystal, origin, options.limits)) is not None:
-        return failure_of(origin, error)
+    if (excess := _over_limit(crystal, origin, options.limits)) is not None:
+        return failure_of(origin, excess)
     if warning is not None and not options.allows(warning):
         return failure_of(origin, StructureError(f"{warning.message}; add their sites.", code=warning.code))
     if crystal.material_id.isprintable():
@@ -238,7 +238,7 @@ def _guarded(
     try:
         yield from _records(path, kind, raw, limits)
     except Exception as error:
-        yield _raising(_as_structure_error(path, error))
+        yield failing_record(as_structure_error(path, error))
 
 
 def _content_guarded(name: str, data: bytes, kind: str | None, limits: ReadingLimits) -> Iterator[Record]:
@@ -246,10 +246,10 @@ def _content_guarded(name: str, data: bytes, kind: str | None, limits: ReadingLi
     try:
         yield from _unpacked_records(name, data, kind, limits)
     except Exception as error:
-        yield _raising(_as_structure_error(name, error))
+        yield failing_record(as_structure_error(name, error))
 
 
-def _as_structure_error(name: str | Path, error: Exception) -> StructureError:
+def as_structure_error(name: str | Path, error: Exception) -> StructureError:
     """What stands in the row of a record, file or member whose reading raised an exception of any kind."""
     if isinstance(error, StructureError):
         return error
@@ -264,7 +264,7 @@ def _as_structure_error(name: str | Path, error: Exception) -> StructureError:
     return unreadable(name, f"{type(error).__name__}, {error}")
 
 
-def _raising(error: StructureError) -> Record:
+def failing_record(error: StructureError) -> Record:
     """A record that raises an error which already names the file."""
     return partial(_raise, str(error), error.code)
 

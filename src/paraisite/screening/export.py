@@ -80,7 +80,7 @@ def _without_unwanted(piece: Piece, wanted: set[str], names: set[str]) -> Piece:
     if isinstance(piece, ContentsPiece):
         return ContentsPiece(tuple(pair for pair in piece.contents if pair[0] in names))
     if isinstance(piece, ZipPiece):
-        return replace(piece, members=tuple(name for name in piece.members if f"{piece.archive}/{name}" in names))
+        return replace(piece, members=tuple(pair for pair in piece.members if f"{piece.archive}/{pair[1]}" in names))
     if isinstance(piece, ParquetPiece):
         rows = range(piece.first + 1, piece.first + 1 + piece.stop - piece.start)
         return piece if any(f"{piece.path}#{row}" in wanted for row in rows) else RecordsPiece(())
