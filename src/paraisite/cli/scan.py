@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.console import Console
 
-from paraisite.cli.data import LimitOption
+from paraisite.cli.options import ReadingLimitOption
 from paraisite.cli.output import SOME_FAILED, say
 from paraisite.models.names import DEFAULT_MODEL
 
@@ -27,7 +27,7 @@ def scan(
     model: Annotated[str, typer.Option("--model", "-m", help="Shipped model, or a model folder.")] = DEFAULT_MODEL,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the scan that is in the folder.")] = False,
     query: Annotated[str, typer.Option("--filter", help="Filter of an optimade: source.")] = "",
-    limit: LimitOption = None,
+    limit: ReadingLimitOption = None,
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=1, help="Working processes; one per core if unset.")
     ] = None,
@@ -53,10 +53,12 @@ def scan(
 ) -> int:
     """Predict κ of every structure of SOURCE: one row each in Parquet parts that a killed scan keeps."""
     from paraisite.cli.progress import scan_progress
-    from paraisite.fetch.policy import parse_limits
+    from paraisite.fetch.policy import DEFAULT_LIMITS
     from paraisite.screening.scan import ScanOptions
     from paraisite.screening.scan import scan as run
+    from paraisite.structures.limits import DEFAULT_READING, updated_limits
 
+    reading_limits, fetch_limits = updated_limits(limit or (), DEFAULT_READING, DEFAULT_LIMITS)
     with scan_progress(Console(stderr=True)) as line:
         options = ScanOptions(
             model,
@@ -72,7 +74,8 @@ def scan(
             address=address,
             report=line.scanned,
             report_fetch=line.fetched,
-            fetch_limits=parse_limits(limit or ()),
+            fetch_limits=fetch_limits,
+            limits=reading_limits,
         )
         result = run(source, output, options)
     rate = f", {result.rows_now / result.seconds:.0f} crystals/s" if result.rows_now else ""

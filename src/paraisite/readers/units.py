@@ -93,19 +93,21 @@ def steps_without(
                     yield parse
                     yield parse_record(*found, options)
                 else:
-                    yield _crashed(Origin(unit.name, Path(unit.name).name) if found is None else found[1], index)
+                    yield _crashed(
+                        Origin(unit.name, Path(unit.name).name) if found is None else found[1], index, options
+                    )
             if found is None:
                 break
 
 
-def _crashed(origin: Origin, index: int) -> ReadFailure:
+def _crashed(origin: Origin, index: int, options: ReadOptions) -> ReadFailure:
     """The failure of a record that ends processes, or of all from it on where the unit cannot be read further."""
     what = "reading it" if "#" in origin.source or index == 0 else f"reading it from record {index + 1} on"
     return failure_of(
         origin,
         StructureError(
-            f"{origin.source}: {what} ended the working process, several times, perhaps for want of memory; check the "
-            "file, or leave it out.",
+            f"{origin.source}: {what} ended the working process, several times, perhaps for want of memory, or as it took "
+            f"over {options.limits.record_seconds} s (--limit record_seconds=NUMBER); check the file, or leave it out.",
             code="crashed_reader",
         ),
     )

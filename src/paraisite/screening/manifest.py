@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import RunError
+from paraisite.structures.limits import DEFAULT_READING
 from paraisite.version import __version__
 
 MANIFEST = "scan.json"
@@ -31,6 +32,7 @@ class Manifest:
         symmetry: Whether space groups were looked for.
         members: Whether the rows have each member's κ, their mean and standard deviation.
         allow_missing_hydrogens: Whether crystals without all their hydrogens were predicted.
+        limits: What was read at most, by the names of `ReadingLimits`.
         version: Version of the package.
     """
 
@@ -43,6 +45,7 @@ class Manifest:
     symmetry: bool
     members: bool
     allow_missing_hydrogens: bool = False
+    limits: dict[str, int] = field(default_factory=lambda: asdict(DEFAULT_READING))
     version: str = __version__
 
 

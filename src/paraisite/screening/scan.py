@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,7 @@ from paraisite.screening.remote import find_source
 from paraisite.screening.scanner import PieceResult, ScannerSettings
 from paraisite.screening.sources import Meter, ScanSource, Work
 from paraisite.structures.crystal import ReadOptions
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
 from paraisite.threads import require_device
 
 PIECE_SIZE = 1024
@@ -60,6 +61,7 @@ class ScanOptions:
         report: Called after every part.
         report_fetch: Called while structures are fetched from a server.
         fetch_limits: What is taken from a server at most.
+        limits: What is read of the source at most.
     """
 
     model: str | Path = DEFAULT_MODEL
@@ -76,6 +78,7 @@ class ScanOptions:
     report: Callable[[ScanProgress], None] | None = None
     report_fetch: FetchReporter | None = None
     fetch_limits: HttpLimits = DEFAULT_LIMITS
+    limits: ReadingLimits = DEFAULT_READING
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,7 @@ def _scan(
         symmetry=options.symmetry,
         allow_missing_hydrogens=options.allow_missing_hydrogens,
         members=options.members,
+        limits=asdict(options.limits),
     )
     (out / PARTS).mkdir(parents=True, exist_ok=True)
     begin(out, manifest)
@@ -152,14 +156,14 @@ def _scan(
     before = Counter[str]()
     for index in done:
         before.update(pq.read_table(part_path(out, index), columns=["status"])["status"].to_pylist())
-    reading = ReadOptions(allow_missing_hydrogens=options.allow_missing_hydrogens)
+    reading = ReadOptions(allow_missing_hydrogens=options.allow_missing_hydrogens, limits=options.limits)
     settings = ScannerSettings(
         out.absolute(), folder.absolute(), options.device, options.symmetry, reading, options.members
     )
     counts, n_parts, clock = Counter[str](), len(done), _Clock(Meter(opened.size()))
     predicted = predicted_statuses(reading)
     progress = _progress(before, counts, n_parts, clock, predicted)
-    results = _results(Work(opened, options.piece_size, done), settings, options, clock.meter)
+    results = _results(Work(opened, options.piece_size, done, options.limits), settings, options, clock.meter)
     with ExitStack() as stack:
         stack.callback(remove_left_overs, out)
         stack.enter_context(closing(results))
