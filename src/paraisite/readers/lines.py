@@ -8,17 +8,32 @@ from typing import TextIO
 
 from paraisite.structures.limits import ReadingLimits
 
-_SKIP_CHARACTERS = 1 << 20
+_BLOCK_CHARACTERS = 1 << 13
 
 
 def bounded_lines(text: TextIO, limits: ReadingLimits) -> Iterator[str]:
-    """Lines of a text; of one that is longer than a record may be, one character more than that, and no line end."""
-    limit = limits.record_bytes
-    while line := text.readline(limit + 1):
-        yield line
-        if len(line) > limit:
-            while not line.endswith("\n") and (line := text.readline(_SKIP_CHARACTERS)):
-                pass
+    """Lines of a text, each with its end.
+
+    Of one that is longer than a record may be, a beginning that is longer too is given. Thousands of blank lines in a row are
+    given as some.
+    """
+    begun: list[str] = []
+    n_begun = 0
+    while block := text.read(_BLOCK_CHARACTERS):
+        if block.isspace() and not begun:
+            yield "\n"
+            continue
+        first, *more = block.split("\n")
+        if n_begun <= limits.record_bytes:
+            begun.append(first)
+        n_begun += len(first)
+        if more:
+            yield "".join(begun) + "\n"
+            last = more.pop()
+            yield from [f"{line}\n" for line in more]
+            begun, n_begun = [last] if last else [], len(last)
+    if begun:
+        yield "".join(begun)
 
 
 class Lines:

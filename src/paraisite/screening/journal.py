@@ -42,7 +42,7 @@ def write_part_again(scanner: Scanner, index: int, find: Callable[[], Piece]) ->
         _note(notes, _BEGUN)
         if attempts[-2 * ATTEMPTS :] == [_BEGUN] * 2 * ATTEMPTS:
             raise ParaisiteError(
-                f"Piece {index} of the scan ended its worker {len(attempts)} times before its first structure was read; leave "
+                f"Piece {index} of the scan ended its worker {len(attempts)} times before it read a structure; leave "
                 "out the file that it begins with, or give the workers more memory."
             )
         piece = find()
