@@ -101,7 +101,7 @@ def _frame_record(lines: Lines, n_atoms: int, limits: ReadingLimits) -> Record:
         start = next((index for index, row in enumerate(rows) if _is_count(row)), len(rows))
         lines.put_back(rows[start:])
         return broken_record(f"the frame has {start} rows of atoms where its first line says {n_atoms}")
-    following = lines.peek()
+    following = lines.peek_whole()
     if following is not None and following.lstrip().startswith("VEC"):
         return partial(_parse_by_ase, f"{n_atoms}\n{comment}\n{text}" + "".join(_take_vectors(lines)))
     if following is not None and _is_row_like(following, rows):
@@ -266,6 +266,6 @@ def _skip_to_frame(lines: Lines) -> None:
 def _take_vectors(lines: Lines) -> list[str]:
     """The cell vectors that some programs append to the rows of atoms."""
     taken: list[str] = []
-    while len(taken) < _MAX_VECTORS and (line := lines.peek()) is not None and line.lstrip().startswith("VEC"):
+    while len(taken) < _MAX_VECTORS and (line := lines.peek_whole()) is not None and line.lstrip().startswith("VEC"):
         taken.append(next(lines))
     return taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -47,7 +46,7 @@ def json_records(text: str, name: str, limits: ReadingLimits = DEFAULT_READING) 
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise unreadable(name, f"broken JSON, {error}") from error
-        yield from jsonl_records(io.StringIO(text), limits)
+        yield from jsonl_records(text.split("\n"), limits)
         return
     except JSON_ERRORS as error:
         raise unreadable(name, f"JSON with too long a number, {error}") from error

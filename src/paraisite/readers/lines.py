@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import IO, Any
 
 from paraisite.structures.limits import ReadingLimits
 
-_BLOCK_CHARACTERS = 1 << 13
+_BLOCK_BYTES = 1 << 13
 
 
-def bounded_lines(text: TextIO, limits: ReadingLimits) -> Iterator[str]:
-    """Lines of a text, each with its end.
+def bounded_lines(binary: IO[bytes], limits: ReadingLimits) -> Iterator[str]:
+    """Lines of a text in UTF-8, each with its end; what an error leaves of them comes before it.
 
     Of one that is longer than a record may be, a beginning that is longer too is given. Thousands of blank lines in a row are
     given as some.
     """
     begun: list[str] = []
     n_begun = 0
-    while block := text.read(_BLOCK_CHARACTERS):
+    for block in _blocks(binary):
+        if not block:
+            continue
         if block.isspace() and not begun:
             yield "\n"
             continue
@@ -34,6 +38,16 @@ def bounded_lines(text: TextIO, limits: ReadingLimits) -> Iterator[str]:
             begun, n_begun = [last] if last else [], len(last)
     if begun:
         yield "".join(begun)
+
+
+def _blocks(binary: IO[bytes]) -> Iterator[str]:
+    """Decoded blocks. A `TextIOWrapper` would lose what it decoded before an error in its next block."""
+    utf8 = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+    buffered: Any = binary
+    while data := buffered.read1(_BLOCK_BYTES):
+        yield decoder.decode(data)
+    yield decoder.decode(b"", final=True)
 
 
 class Lines:
@@ -63,3 +77,16 @@ class Lines:
                 self._back.appendleft(line)
                 return line
         return None
+
+    def peek_whole(self) -> str | None:
+        """As `peek`; None too where reading fails, which is then raised for the next line: what was read before is whole."""
+        try:
+            return self.peek()
+        except Exception as error:
+            self._stream = _raising(error)
+            return None
+
+
+def _raising(error: Exception) -> Iterator[str]:
+    raise error
+    yield

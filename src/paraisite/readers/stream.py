@@ -340,8 +340,8 @@ def _lines_of(name: Path | str, opened: BinaryIO, found: Format, limits: Reading
     """Records of a stream, perhaps compressed, that is read line by line."""
     count = 0
     binary = open_decompressed(opened, name, limits)
-    with binary, io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace") as text:
-        for record in found.records(bounded_lines(text, limits), limits):
+    with binary:
+        for record in found.records(bounded_lines(binary, limits), limits):
             count += 1
             yield record
     if count == 0:
