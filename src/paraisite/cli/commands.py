@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from paraisite.cli import compare, data, scan, scan_results, study, training
-from paraisite.cli.options import DataOption, DeviceOption, MembersOption, ModelOption
+from paraisite.cli.options import DataOption, DeviceOption, MembersOption, ModelOption, ReadingLimitOption
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
@@ -80,6 +80,7 @@ def predict(
             help="Predict crystals whose sites lack hydrogens of their stated formula, with this as their status.",
         ),
     ] = False,
+    limit: ReadingLimitOption = None,
     explain: Annotated[
         bool,
         typer.Option(
@@ -96,12 +97,14 @@ def predict(
     from paraisite.prediction.predict import Predictor
     from paraisite.prediction.prepare import predicted_statuses
     from paraisite.structures.crystal import ReadOptions
+    from paraisite.structures.limits import DEFAULT_READING, updated_limits
 
     explain = explain or explain_plot is not None
     if explain and csv is not None:
         raise typer.BadParameter("a CSV table has no place for explanations; take --json.", param_hint="--explain")
     predictor = Predictor(model, device=device, members=members)
-    reading = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+    (limits,) = updated_limits(limit or (), DEFAULT_READING)
+    reading = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
     chunks: Iterable[Columns]
@@ -117,6 +120,7 @@ def predict(
             format=structure_format or None,
             processes=processes,
             allow_missing_hydrogens=allow_missing_hydrogens,
+            limits=limits,
         )
     counts = Counter[str]()
     shown: dict[str, list[Any]] = {}

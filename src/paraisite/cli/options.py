@@ -15,6 +15,13 @@ DeviceOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
 MembersOption = Annotated[
     bool, typer.Option("--members", help="Give each member's κ, their mean and standard deviation too.")
 ]
+ReadingLimitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="Raise a limit on what is read (or fetched, by scan): NAME=NUMBER, such as record_bytes=1000000000; repeatable.",
+    ),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", envvar="PARAISITE_DATA", help="Folder of data and weights that the package does not ship."),

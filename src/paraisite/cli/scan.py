@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.console import Console
 
-from paraisite.cli.data import LimitOption
+from paraisite.cli.options import ReadingLimitOption
 from paraisite.cli.output import SOME_FAILED, say
 from paraisite.models.names import DEFAULT_MODEL
 
@@ -33,7 +33,7 @@ def scan(
         typer.Option("--resume", help="Go on with the scan that is in the folder, with its source, model and options."),
     ] = False,
     query: Annotated[str, typer.Option("--filter", help="Filter of an optimade: source.")] = "",
-    limit: LimitOption = None,
+    limit: ReadingLimitOption = None,
     processes: Annotated[
         int | None, typer.Option("--processes", "-p", min=-1, help="Working processes; one per core if unset or -1.")
     ] = None,
@@ -61,10 +61,12 @@ def scan(
 ) -> int:
     """Predict κ of every structure of SOURCE: one row each in Parquet parts that a killed scan keeps."""
     from paraisite.cli.progress import scan_progress
-    from paraisite.fetch.policy import parse_limits
+    from paraisite.fetch.policy import DEFAULT_LIMITS
     from paraisite.screening.options import ScanOptions
     from paraisite.screening.scan import scan as run
+    from paraisite.structures.limits import DEFAULT_READING, updated_limits
 
+    reading_limits, fetch_limits = updated_limits(limit or (), DEFAULT_READING, DEFAULT_LIMITS)
     with scan_progress(Console(stderr=True)) as line:
         options = ScanOptions(
             model,
@@ -80,7 +82,8 @@ def scan(
             address=address,
             report=line.scanned,
             report_fetch=line.fetched,
-            fetch_limits=parse_limits(limit or ()),
+            fetch_limits=fetch_limits,
+            limits=None if reading_limits == DEFAULT_READING else reading_limits,
         )
         result = run(source or None, output, options)
     rate = f", {result.rows_now / result.seconds:.0f} crystals/s" if result.rows_now else ""

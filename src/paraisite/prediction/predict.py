@@ -20,6 +20,7 @@ from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.readers.stream import STANDARD_INPUT, iter_crystals, structure_files
 from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
 from paraisite.threads import number_of_processes
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Predictor:
         format: str | None = None,  # noqa: A002 - the word that users expect
         processes: int | None = None,
         allow_missing_hydrogens: bool = False,
+        limits: ReadingLimits = DEFAULT_READING,
     ) -> Iterator[pd.DataFrame]:
         """Predict the crystals of files, a table per chunk, in the order of the files; memory stays bounded.
 
@@ -126,6 +128,7 @@ class Predictor:
             processes: Processes in all, this one included; -1 for one per core; without it, that where it pays.
             allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the formula that their file states, with
                 the status `missing_hydrogens`; else they are refused with it.
+            limits: What is read at most.
 
         Yields:
             Tables of up to 256 rows.
@@ -133,7 +136,7 @@ class Predictor:
         Raises:
             StructureError: `unsupported_format` for a format that does not exist.
         """
-        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
         for chunk in self._prepared(_expand(paths, format), format, processes, options):
             yield self.predict_prepared(chunk)
 
@@ -144,9 +147,10 @@ class Predictor:
         format: str | None = None,  # noqa: A002 - as above
         processes: int | None = None,
         allow_missing_hydrogens: bool = False,
+        limits: ReadingLimits = DEFAULT_READING,
     ) -> Iterator[dict[str, Any]]:
         """As `stream_files`, each table as its columns by name, without pandas."""
-        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
         for chunk in self._prepared(_expand(paths, format), format, processes, options):
             said = self.outputs(chunk)
             yield make_columns(chunk.rows, chunk.predicted, said.kappa, said.judgement, members=self.members)
@@ -158,10 +162,11 @@ class Predictor:
         format: str | None = None,  # noqa: A002 - as above
         processes: int | None = None,
         allow_missing_hydrogens: bool = False,
+        limits: ReadingLimits = DEFAULT_READING,
     ) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
         tables = self.stream_files(
-            paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+            paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens, limits=limits
         )
         return self._join(list(tables))
 
@@ -205,11 +210,12 @@ def predict_files(
     format: str | None = None,  # noqa: A002 - the word that users expect
     processes: int | None = None,
     allow_missing_hydrogens: bool = False,
+    limits: ReadingLimits = DEFAULT_READING,
     members: bool = False,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
     return Predictor(model, device=device, members=members).predict_files(
-        paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+        paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens, limits=limits
     )
 
 

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import RunError
+from paraisite.structures.limits import DEFAULT_READING
 from paraisite.version import __version__
 
 MANIFEST = "scan.json"
@@ -35,6 +36,7 @@ class Manifest:
         allow_missing_hydrogens: Whether crystals without all their hydrogens were predicted.
         given: The source as the user gave it; empty where that was no text.
         query: Filter of an `optimade:` source.
+        limits: What was read at most, by the names of `ReadingLimits`.
         version: Version of the package.
     """
 
@@ -49,6 +51,7 @@ class Manifest:
     allow_missing_hydrogens: bool = False
     given: tuple[str, ...] = ()
     query: str = ""
+    limits: dict[str, int] = field(default_factory=lambda: asdict(DEFAULT_READING))
     version: str = __version__
 
     def identity(self) -> str:
@@ -153,8 +156,8 @@ def difference(before: Manifest, now: Manifest) -> str:
     """
     if before.model == now.model and before.model_hash != now.model_hash:
         return f"other weights of the model {before.model}"
-    for field in fields(Manifest):
-        old, new = getattr(before, field.name), getattr(now, field.name)
-        if field.name not in {"source", "given", "fingerprint", "model_hash"} and old != new:
-            return f"{field.name} {old!r}, not {new!r}"
+    for name in (one.name for one in fields(Manifest)):
+        old, new = getattr(before, name), getattr(now, name)
+        if name not in {"source", "given", "fingerprint", "model_hash"} and old != new:
+            return f"{name} {old!r}, not {new!r}"
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from paraisite.fetch.common import FetchReporter
 from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.screening.manifest import Manifest
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
 
 PIECE_SIZE = 1024
 
@@ -36,6 +37,7 @@ class ScanOptions:
         report: Called after every part.
         report_fetch: Called while structures are fetched from a server.
         fetch_limits: What is taken from a server at most.
+        limits: What is read of the source at most; the usual limits if unset.
     """
 
     model: str | Path | None = None
@@ -52,6 +54,7 @@ class ScanOptions:
     report: Callable[[ScanProgress], None] | None = None
     report_fetch: FetchReporter | None = None
     fetch_limits: HttpLimits = DEFAULT_LIMITS
+    limits: ReadingLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class RowOptions:
         allow_missing_hydrogens: Whether to predict crystals whose sites lack hydrogens of the stated formula.
         members: Whether to keep each member's κ, their mean and standard deviation.
         query: Filter of an `optimade:` source.
+        limits: What is read of the source at most.
     """
 
     model: str
@@ -94,6 +98,7 @@ class RowOptions:
     allow_missing_hydrogens: bool
     members: bool
     query: str
+    limits: ReadingLimits = DEFAULT_READING
 
 
 _DEFAULTS = RowOptions(
@@ -112,15 +117,17 @@ def row_options(options: ScanOptions, begun: Manifest | None, out: Path) -> RowO
     Raises:
         RunError: An option is given that contradicts the scan to go on with, or one that has no meaning.
     """
-    values = asdict(_DEFAULTS)
+    values = {name: getattr(_DEFAULTS, name) for name in RowOptions.__slots__}
     for name in RowOptions.__slots__:
         given = getattr(options, name)
         given = None if given == "" else str(given) if isinstance(given, Path) else given
         stored = getattr(begun, name) if begun is not None else None
+        if name == "limits" and stored is not None:
+            stored = ReadingLimits(**stored)
         if None not in {given, stored} and given != stored:
             raise RunError(
-                f"The scan in {out} was begun with {name} {stored!r}, not {given!r}; leave the option out to go on with it, "
-                "or choose another folder."
+                f"The scan in {out} was begun with {name} {_shown(stored)}, not {_shown(given)}; leave the option out to go on "
+                "with it, or choose another folder."
             )
         value = given if given is not None else stored
         if value is not None:
@@ -129,3 +136,8 @@ def row_options(options: ScanOptions, begun: Manifest | None, out: Path) -> RowO
     if chosen.piece_size < 1:
         raise RunError(f"A part cannot hold {chosen.piece_size} structures; give a piece size of at least 1.")
     return chosen
+
+
+def _shown(value: object) -> str:
+    """A value for a message."""
+    return str(value) if isinstance(value, ReadingLimits) else repr(value)

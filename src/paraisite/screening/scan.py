@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from paraisite.errors import ParaisiteError, RunError
@@ -193,12 +193,13 @@ def _job(plan: _Plan, source: ScanSource) -> _Job:
         symmetry=rows.symmetry,
         allow_missing_hydrogens=rows.allow_missing_hydrogens,
         members=rows.members,
+        limits=asdict(rows.limits),
         given=() if isinstance(plan.given, ScanSource) else words_of(plan.given),
         query=rows.query,
     )
     if plan.begun is not None:
         manifest = _same(out, plan.begun, manifest, files)
-    reading = ReadOptions(allow_missing_hydrogens=rows.allow_missing_hydrogens)
+    reading = ReadOptions(allow_missing_hydrogens=rows.allow_missing_hydrogens, limits=rows.limits)
     settings = ScannerSettings(
         out.absolute(),
         plan.model.absolute(),
@@ -230,7 +231,8 @@ def _run(job: _Job, lock: ScanLock) -> ScanProgress:
     count = _Count(before, Meter(job.source.size()), predicted_statuses(job.settings.reading))
     if earlier.complete and set(before) == set(range(earlier.parts)):
         return count.progress()
-    results = _results(job, Work(job.source, job.manifest.piece_size, frozenset(before)), count.meter)
+    work = Work(job.source, job.manifest.piece_size, frozenset(before), job.settings.reading.limits)
+    results = _results(job, work, count.meter)
     noted = time.monotonic()
     with ExitStack() as stack:
         stack.callback(lambda: None if lock.lost else remove_left_overs(out))
