@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,6 +28,7 @@ from paraisite.comparison.view import markdown
 from paraisite.errors import ParaisiteError, RunError
 from paraisite.graphs.cache import content_key
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
+from paraisite.json_text import json_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def _write_tables(
         "outdated": [f"{job.protocol}/{job.spec}" for job in jobs if job.is_outdated()],
         "jobs": cards,
     }
-    write_text_atomic(folder / "comparison.json", json.dumps(content, indent=2) + "\n")
+    write_text_atomic(folder / "comparison.json", json_text(content, indent=2) + "\n")
     return table
 
 

@@ -12,6 +12,7 @@ from paraisite.atomic import write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
+from paraisite.json_text import json_text
 from paraisite.models.card import check_card
 from paraisite.models.names import DEFAULT_MODEL
 
@@ -36,7 +37,7 @@ def write_card(folder: Path, content: dict[str, Any]) -> None:
     """
     rest = {key: value for key, value in content.items() if key != "graph"}
     full = {"format": MODEL_FORMAT, **rest, "elements": list(ELEMENTS), "graph": content["graph"]}
-    write_text_atomic(folder / CARD_NAME, json.dumps(full, indent=2, ensure_ascii=False) + "\n")
+    write_text_atomic(folder / CARD_NAME, json_text(full, indent=2, ensure_ascii=False) + "\n")
 
 
 def shipped_models() -> dict[str, Path]:

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
+from paraisite.json_text import json_text
 from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card
 from paraisite.uncertainty.conformal import LEVEL, Residuals
 from paraisite.uncertainty.domain import Domain
@@ -45,7 +46,7 @@ def save_uncertainty(uncertainty: Uncertainty, folder: str | Path) -> None:
         # One entry: the order of several is not fixed, and equal runs leave equal files.
         save_file(tensors, temporary, {"content": json.dumps(content)})
     card = {**read_card(folder), "uncertainty": _summary(uncertainty)}
-    write_text_atomic(folder / CARD_NAME, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    write_text_atomic(folder / CARD_NAME, json_text(card, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_uncertainty(folder: str | Path) -> Uncertainty | None:

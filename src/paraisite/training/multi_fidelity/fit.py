@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import exp, sqrt
@@ -15,6 +15,7 @@ from torch import Tensor
 from paraisite.datasets.levels import Source
 from paraisite.errors import DataError
 from paraisite.features.descriptors import describe_crystals
+from paraisite.models.interface import FitProgress, ignore_progress
 from paraisite.models.multi_fidelity.model import (
     JITTER,
     LOW,
@@ -197,12 +198,17 @@ class TrainingCrystals:
 _ARRAYS = ("material_id", "composition", "source", "descriptors", "log10_kappa")
 
 
-def fit_multi_fidelity(surrogates: Sequence[Surrogate], crystals: TrainingCrystals) -> tuple[MultiFidelity, FitReport]:
+def fit_multi_fidelity(
+    surrogates: Sequence[Surrogate],
+    crystals: TrainingCrystals,
+    report: Callable[[FitProgress], None] = ignore_progress,
+) -> tuple[MultiFidelity, FitReport]:
     """Fit the processes; caution and interval are chosen by the crystals that each member holds out.
 
     Args:
         surrogates: Give κ of the low levels; one at least.
         crystals: Crystals with κ better than theirs.
+        report: Called after every part of the fit.
 
     Raises:
         DataError: They are of fewer than two compositions, so that none can be held out.
