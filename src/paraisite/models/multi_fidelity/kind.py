@@ -38,7 +38,7 @@ class MultiFidelityModel(Model):
         self.multi_fidelity = multi_fidelity
         self.uncertainty = uncertainty
         self.needs = needs or Needs(DESCRIPTOR_GRAPHS, descriptors=True)
-        self.n_members = len(multi_fidelity.members)
+        self.n_members = multi_fidelity.n_members
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu", threads: int | None = None) -> Self:  # noqa: ARG003 - numpy
