@@ -9,10 +9,10 @@ the crystals, so the bound by which Titsias finds them is not needed. The points
 Cholesky factorisation (Chen, Epperly, Tropp and Webber, arXiv 2207.06503): a crystal is drawn with a probability that is
 proportional to the variance that the points before leave open.
 
-What a fold adds to the sparse posterior is a sum, so a member, and every way to hold folds out, costs one factorisation of the
-size of the points. A prediction costs the same whatever the number of crystals. An iterative method, such as the conjugate
-gradients of GPyTorch, keeps all crystals, but solves a system for the variance of every prediction, and brings a library of
-its own; inducing points need numpy and scipy alone.
+What a fold adds to the sparse posterior is a sum, so a member, and every way to hold folds out, costs one factorisation of
+the size of the points. A prediction costs the same whatever the number of crystals. An iterative method, such as the
+conjugate gradients of GPyTorch, keeps all crystals, but solves a system for the variance of every prediction, and brings a
+library of its own; inducing points need numpy and scipy alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PIVOTS_AT_ONCE = 100
 PIVOT_SEED = 0
 INDUCING_JITTER = 1e-6
 """Added to the variance of inducing points, as a share of it."""
-MIN_NEW_SHARE = 1e-4
+MIN_NEW_SHARE = 1e-6
 """Least share of a crystal's variance that other points leave open and that makes it one itself."""
 STEP = "posterior and held-out crystals"
 
