@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from paraisite.models.files import WEIGHTS_NAME, begin_folder, read_card, write_
 from paraisite.models.multi_fidelity.covariance import CorrectionParameters
 from paraisite.models.multi_fidelity.model import (
     LOW,
+    N_CORRECTION,
     FirstPrinciples,
     Member,
     MultiFidelity,
@@ -162,6 +164,20 @@ def _shared(parameters: CorrectionParameters, data: FirstPrinciples, tensors: di
     return SharedProcesses(parameters, basis, data.inputs[basis], data.source[basis], weights, root)
 
 
+def _has_all_layers(surrogate: Surrogate) -> bool:
+    """Whether the layers lead from the descriptors to one number."""
+    sizes = [len(DESCRIPTORS), *(weight.shape[2] for weight in surrogate.weights)]
+    n_networks = surrogate.weights[0].shape[0]
+    return (
+        surrogate.offset.shape == surrogate.scale.shape == (len(DESCRIPTORS),)
+        and sizes[-1] == 1
+        and all(
+            weight.shape == (n_networks, n_in, n_out) and bias.shape == (n_networks, 1, n_out)
+            for weight, bias, (n_in, n_out) in zip(surrogate.weights, surrogate.biases, pairwise(sizes), strict=True)
+        )
+    )
+
+
 def _surrogate(source: Source, target: Sequence[float], tensors: dict[str, np.ndarray], prefix: str) -> Surrogate:
     layers = range(sum(name.startswith(f"{prefix}.") and name.endswith(".weight") for name in tensors))
     target_mean, target_std = target
@@ -181,11 +197,28 @@ def _parameters(content: dict[str, Any]) -> CorrectionParameters:
 
 
 def _check(model: MultiFidelity) -> None:
-    """Refuse parts that do not fit together: a model gives a number for its own crystals.
+    """Refuse parts that do not fit together: shapes agree, and a model gives a number for its own crystals.
 
     Raises:
-        ValueError: It does not.
+        ValueError: They do not, or it does not.
     """
+    data, n = model.data, len(model.data.log10_kappa)
+    n_known = len(DESCRIPTORS)
+    fits = (
+        data.descriptors.shape == (n, n_known),
+        data.low.shape == (len(model.surrogates), n),
+        data.scale.shape == (N_CORRECTION,),
+        all(len(getattr(data, name)) == n for name in (*_DATA_TEXTS, "fold")),
+        int(data.fold.min()) >= 0,
+        int(data.fold.max()) + 1 == model.n_members,
+        all(set(one.noise) >= set(data.source.tolist()) for one in model.parameters),
+        all(len(one.rho) == len(model.surrogates) for one in model.parameters),
+        all(0 <= width < np.inf for width in (*model.widths.values(), *model.stated_widths.values())),
+        0 <= model.caution < np.inf,
+        *map(_has_all_layers, model.surrogates),
+    )
+    if not all(fits):
+        raise ValueError("its parts do not fit together")
     with np.errstate(all="ignore"):
         prediction = model.predict(model.data.descriptors[:1])
     numbers = np.concatenate([prediction.members.ravel(), prediction.log10_std])
