@@ -115,6 +115,29 @@ def run_folder(
     _replace(place, beside, made_by, inputs, force=True)
 
 
+def claim_folder(folder: str | Path, made_by: str, *, adopt: bool = False, force: bool = False) -> None:
+    """Take a folder that a command fills over several calls, each file of it whole.
+
+    Args:
+        folder: The folder; made where it is not there.
+        made_by: Name of the command.
+        adopt: Take a folder without a marker; the caller has looked into it.
+        force: Take a folder with files of others; the first of them are named in a warning of the log.
+
+    Raises:
+        OutputError: The folder holds files that are not of this command, and `force` is not set.
+    """
+    place = Path(folder).absolute()
+    marker = _read_marker(place)
+    if marker.get("made_by") == made_by:
+        return
+    if not force and not (adopt and not marker):
+        _refuse_foreign(place, made_by, "")
+    elif force and place.is_dir() and (found := sorted(path.name for path in place.iterdir())):
+        _LOG.warning("Written among %s in %s", _names(found), place)
+    _mark(place, made_by, "", {})
+
+
 def refuse_existing(path: str | Path, *, inputs: Iterable[str | Path] = (), force: bool = False) -> None:
     """Refuse to overwrite a file.
 

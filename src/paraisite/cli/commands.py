@@ -112,7 +112,7 @@ def predict(
         from paraisite.cli.explain import explained_tables
 
         chunks = explained_tables(
-            predictor, files, None if json else console, explain_plot, reading, structure_format or None
+            predictor, files, None if json else console, explain_plot, reading, structure_format or None, force=force
         )
     else:
         chunks = predictor.stream_columns(

@@ -108,6 +108,7 @@ def finetune(
 def demo(
     output: OutputOption = Path("demo"),
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of each step.")] = 300,
+    force: ForceOption = False,
 ) -> None:
     """Fine-tune the 9 models on Togo15, compare with the paper, predict example crystals and draw two plots."""
     import pandas as pd
@@ -117,7 +118,7 @@ def demo(
 
     console = Console()
     with training_progress(Console(stderr=True)) as report:
-        result = run_demo(output, epochs=epochs, report=report)
+        result = run_demo(output, epochs=epochs, report=report, force=force)
     errors = result.errors.set_index("step")
     errors.columns = pd.Index(["trained", "paper prot.", "published", "last epoch", "compressed", "published"])
     show_errors(errors, console, "MAPE on the Togo15 validation parts, mean of 9 runs")

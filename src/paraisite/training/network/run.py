@@ -91,14 +91,15 @@ def _is_adoptable(recipe: Recipe, folder: Path, *, force: bool) -> bool:
         RunError: It holds a run of another recipe, and `force` is not set.
     """
     path = folder / RECIPE_NAME
-    if path.exists() and (folder / ENVIRONMENT_NAME).exists():
-        if Recipe.from_toml(path) == recipe:
-            return True
-        if not force:
+    if path.exists():
+        if Recipe.from_toml(path) != recipe:
+            if force:
+                return False
             raise RunError(
                 f"{folder} holds a run of another recipe; choose another folder, or give --force to replace it."
             )
-        return False
+        if (folder / ENVIRONMENT_NAME).exists():
+            return True
     return not _foreign_to(recipe, folder)
 
 
