@@ -29,7 +29,9 @@ _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def output_folder(folder: str | Path, made_by: str, *, inputs: str = "", force: bool = False) -> Iterator[Path]:
+def output_folder(
+    folder: str | Path, made_by: str, *, inputs: str = "", reads: Iterable[str | Path] = (), force: bool = False
+) -> Iterator[Path]:
     """Give an empty folder to write into, which takes the place of `folder` when the block ends without an error.
 
     Files of the user that lie in `folder` stay there. A process that is killed leaves the earlier folder as it was.
@@ -38,10 +40,12 @@ def output_folder(folder: str | Path, made_by: str, *, inputs: str = "", force: 
         folder: Where the output belongs.
         made_by: Name of the command; a folder that another one made is the user's to decide about.
         inputs: What the output was made from, where a folder made from something else must not be replaced.
+        reads: Files that the command reads, which are not overwritten even then.
         force: Replace whatever is in the way; what is overwritten is named in a warning of the log.
 
     Raises:
-        OutputError: `folder` holds files that are not of this command, or were changed since, and `force` is not set.
+        OutputError: `folder` holds files that are not of this command, or were changed since, and `force` is not set; or an
+            output would take the place of what was read.
     """
     place = Path(folder).absolute()
     _recover(place)
@@ -51,6 +55,8 @@ def output_folder(folder: str | Path, made_by: str, *, inputs: str = "", force: 
     beside.mkdir(parents=True)
     try:
         yield beside
+        for path in reads:
+            _require_kept(place, beside, Path(path))
         _replace(place, beside, made_by, inputs, force=force)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -186,6 +192,14 @@ def _refuse_foreign(place: Path, made_by: str, inputs: str) -> None:
             f"{place} holds files that were changed since `paraisite {made_by}` wrote them ({_names(changed)}); move them, "
             "choose another folder, or give --force to overwrite them."
         )
+
+
+def _require_kept(place: Path, beside: Path, read: Path) -> None:
+    """Refuse outputs that would take the place of a file that was read."""
+    for path in beside.rglob("*"):
+        earlier = place / path.relative_to(beside)
+        if path.is_file() and earlier.is_file() and read.is_file() and earlier.samefile(read):
+            raise OutputError(f"{read} is what the command reads, and an output of that name; choose another folder.")
 
 
 def _replace(place: Path, beside: Path, made_by: str, inputs: str, *, force: bool) -> None:

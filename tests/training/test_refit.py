@@ -25,7 +25,7 @@ from paraisite.models.files import find_model
 from paraisite.models.interface import RefitOptions
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
 from paraisite.models.multi_fidelity.model import Member, MultiFidelity, Surrogate, low_levels
-from paraisite.structures import to_ase
+from paraisite.structures import to_ase, to_pymatgen
 from paraisite.structures.crystal import Crystal
 from paraisite.training.finetune import finetune
 from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_multi_fidelity
@@ -224,6 +224,20 @@ def test_a_model_of_other_data_is_replaced_when_forced_alone(
     assert json.loads((folder / "errors.json").read_text(encoding="utf-8"))["n_crystals"] == 10
     assert "10 crystals of other" in json.loads((folder / "card.json").read_text(encoding="utf-8"))["description"]
     assert files_of(folder).keys() == before.keys()
+
+
+def test_the_users_table_is_not_overwritten_even_when_forced(start: Path, mine: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "mine.extxyz").write_bytes(mine.read_bytes())
+    (folder / "predictions.csv").write_text("file,kappa\nmine-1.cif,2.0\n")
+    (folder / "mine-1.cif").write_text(str(to_pymatgen(load_data_set("togo15").crystals[0]).to(fmt="cif")))
+    before = files_of(folder)
+    with pytest.raises(OutputError, match=r"predictions\.csv is what the command reads"):
+        finetune(folder / "predictions.csv", folder, RefitOptions(force=True), model=start)
+    assert files_of(folder) == before
+    finetune(folder / "mine.extxyz", folder, RefitOptions(force=True), model=start)
+    assert files_of(folder)["mine.extxyz"] == before["mine.extxyz"]
 
 
 @pytest.mark.parametrize("name", ["card.json", "notes.txt", "figures/photo.png"])

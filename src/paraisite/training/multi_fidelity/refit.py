@@ -65,9 +65,13 @@ def refit(
     folder, origin = Path(folder), find_model(model)
     start, mine = load_multi_fidelity(origin), _user_data(data, options)
     made_from = f"{len(mine)} crystals of {Path(mine.name).name} (hash {_short_hash(mine)})"
-    with output_folder(folder, "finetune", inputs=made_from, force=options.force) as new:
+    reads = [] if isinstance(data, DataSet) else [data]
+    report = options.report or ignore_progress
+    with output_folder(folder, "finetune", inputs=made_from, reads=reads, force=options.force) as new:
+        report(FitProgress("checks", 0, 1))
         checked = check_training_data(mine, MultiFidelityModel(start), accept_scale=options.accept_scale)
-        return _fit_into(new, checked, origin, options.report or ignore_progress, name=folder.name)
+        report(FitProgress("checks", 1, 1))
+        return _fit_into(new, checked, origin, report, name=folder.name)
 
 
 def _fit_into(
@@ -81,7 +85,9 @@ def _fit_into(
     if source.identity in {one.identity for one in start.data.sources}:
         known = known.take(known.source != source.name)
         warnings.append(f"The model was fitted to these crystals of {mine.name} already: they count once.")
+    report_progress(FitProgress("descriptors", 0, 1))
     new = TrainingCrystals.describe(mine.crystals, mine.kappa, [source] * len(mine.crystals))
+    report_progress(FitProgress("descriptors", 1, 1))
     fitted, report = fit_multi_fidelity(start.surrogates, known + new, report_progress)
     card = read_card(origin)
     content: dict[str, Any] = {
