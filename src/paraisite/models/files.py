@@ -13,6 +13,7 @@ from paraisite.atomic import write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
+from paraisite.json_text import json_text
 from paraisite.models.card import check_card
 from paraisite.models.names import DEFAULT_MODEL
 
@@ -40,7 +41,7 @@ def write_card(folder: Path, content: dict[str, Any]) -> None:
     full["sha256"] = {
         name: sha256_of_file(folder / name) for name in (WEIGHTS_NAME, UNCERTAINTY_NAME) if (folder / name).is_file()
     }
-    write_text_atomic(folder / CARD_NAME, json.dumps(full, indent=2, ensure_ascii=False) + "\n")
+    write_text_atomic(folder / CARD_NAME, json_text(full, indent=2, ensure_ascii=False) + "\n")
 
 
 def sha256_of_file(path: Path) -> str:

@@ -8,13 +8,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from paraisite.errors import DataError, StructureError
 from paraisite.models.files import find_model, read_card
 from paraisite.models.interface import Model, ModelOutput
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.models.registry import load_model
 from paraisite.prediction.chunks import prepare_paths
-from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, NOT_FINITE, Prepared, prepare
 from paraisite.prediction.table import columns, make_columns, make_table
 from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.readers.stream import STANDARD_INPUT, iter_crystals, structure_files
@@ -81,9 +83,20 @@ class Predictor:
         return columns(self.n_members if self.members else None)
 
     def outputs(self, chunk: Prepared) -> ModelOutput:
-        """Predict and judge the crystals of a chunk that have a graph."""
+        """Predict and judge the crystals of a chunk that have a graph.
+
+        Where the model gives no finite κ, the row of the chunk gets the status `not_finite` and the output is empty.
+        """
         output = self.model.predict(chunk.inputs)
-        return replace(output, judgement=output.judgement.with_concerns(chunk.concerns, self.caution))
+        said = replace(output, judgement=output.judgement.with_concerns(chunk.concerns, self.caution))
+        finite = np.isfinite(said.kappa).all(axis=0)
+        for row in chunk.predicted[~finite]:
+            chunk.rows.status[row] = NOT_FINITE
+            chunk.rows.error[row] = (
+                f"{chunk.rows.source[row] or chunk.rows.material_id[row]}: the model gives no finite κ; its weights are "
+                "damaged or its training diverged, so take another model."
+            )
+        return said.where(finite)
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
@@ -137,7 +150,7 @@ class Predictor:
             StructureError: `unsupported_format` for a format that does not exist.
         """
         options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
-        for chunk in self._prepared(_expand(paths, format), format, processes, options):
+        for chunk in self._prepared(input_files(paths, format), format, processes, options):
             yield self.predict_prepared(chunk)
 
     def stream_columns(
@@ -151,7 +164,7 @@ class Predictor:
     ) -> Iterator[dict[str, Any]]:
         """As `stream_files`, each table as its columns by name, without pandas."""
         options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
-        for chunk in self._prepared(_expand(paths, format), format, processes, options):
+        for chunk in self._prepared(input_files(paths, format), format, processes, options):
             said = self.outputs(chunk)
             yield make_columns(chunk.rows, chunk.predicted, said.kappa, said.judgement, members=self.members)
 
@@ -247,8 +260,13 @@ def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
         return ReadFailure(f"structure-{index}", "", error.code, f"Structure {index}: {error}")
 
 
-def _expand(paths: str | Path | Sequence[str | Path], kind: str | None) -> list[Path]:
-    """Replace each folder by its files, so that they can be shared out."""
+def input_files(paths: str | Path | Sequence[str | Path], kind: str | None = None) -> list[Path]:
+    """Files that a prediction of paths reads: each folder is replaced by its files.
+
+    Args:
+        paths: Structure files and folders.
+        kind: Format of all files; by each file's name, else its content, if not given.
+    """
     expanded: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         try:

@@ -126,8 +126,8 @@ def row_options(options: ScanOptions, begun: Manifest | None, out: Path) -> RowO
             stored = ReadingLimits(**stored)
         if None not in {given, stored} and given != stored:
             raise RunError(
-                f"The scan in {out} was begun with {name} {_shown(stored)}, not {_shown(given)}; leave the option out to go on "
-                "with it, or choose another folder."
+                f"The scan in {out} was begun with {name} {_shown(stored)}, not {_shown(given)}; leave the option out to "
+                "go on with it, or choose another folder."
             )
         value = given if given is not None else stored
         if value is not None:

@@ -13,9 +13,11 @@ from filelock import FileLock, Timeout
 
 from paraisite.datasets.catalogue import find_data_file
 from paraisite.errors import RunError
+from paraisite.outputs import claim_folder
 from paraisite.processes.child import Child
 from paraisite.study.data_sets import write_coverage
 from paraisite.study.folder import (
+    STUDY_FILE,
     JobState,
     log_path,
     open_study,
@@ -72,6 +74,7 @@ def reproduce(
     only: Sequence[str] = (),
     processes: int | None = None,
     report: Callable[[StudyProgress], None] | None = None,
+    force: bool = False,
 ) -> Study:
     """Rerun the study of doi 10.1039/d5cp04401d and write its report; a study that was stopped goes on.
 
@@ -85,8 +88,10 @@ def reproduce(
         only: Patterns of the jobs to do, such as `held_out/*TG15`, with what they build on; all if empty.
         processes: Jobs at work at once; one per core if unset or -1.
         report: Called a few times per second with the progress.
+        force: Write also among files of others.
 
     Raises:
+        OutputError: The folder holds files of others.
         DataError: AFLOW's data or the weights are not there.
         RecipeError: A pattern fits no job.
         RunError: Another process works in the folder, or it holds a study of the other kind.
@@ -95,7 +100,7 @@ def reproduce(
     folder = None if data_folder is None else Path(data_folder)
     for name in ("aflow_agl.extxyz.gz", FORMATION_ENERGY_WEIGHTS):
         find_data_file(name, folder)
-    out.mkdir(parents=True, exist_ok=True)
+    claim_folder(out, "reproduce", adopt=(out / STUDY_FILE).is_file() or (out / LOCK_FILE).is_file(), force=force)
     with _locked(out):
         plan = choose(open_study(out, quick=quick), only)
         set_back_unfinished(out, plan)
@@ -105,9 +110,12 @@ def reproduce(
     return Study(out, page, failed)
 
 
+LOCK_FILE = ".lock"
+
+
 @contextlib.contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    lock = FileLock(out / ".lock")
+    lock = FileLock(out / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
