@@ -27,6 +27,7 @@ from paraisite.models.multi_fidelity.model import (
     Surrogate,
 )
 from paraisite.models.names import MULTI_FIDELITY
+from paraisite.structures.checks import one_line
 
 _DATA_ARRAYS = ("descriptors", "log10_kappa", "fold", "scale")
 _DATA_TEXTS = ("material_id", "composition", "source")
@@ -117,8 +118,8 @@ def load_multi_fidelity(folder: str | Path) -> MultiFidelity:
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         model = _build(content, tensors, [str(name) for name in card.get("data_sets", [])])
         _check(model)
-    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {one_line(error)}.") from error
     return model
 
 

@@ -19,6 +19,7 @@ from paraisite.models.names import NETWORK, kind_of
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.packing import pack, unpack
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.structures.checks import one_line
 from paraisite.threads import torch_settings
 
 
@@ -77,11 +78,11 @@ def load_network(name: str | Path = "FEAFTG15", device: torch.device | str = "cp
         with torch_settings(1):
             model.load_state_dict(unpack(load_file(folder / WEIGHTS_NAME)), strict=True)
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
+        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {one_line(error)}.") from error
     except RuntimeError as error:
-        raise ModelFileError(
-            f"The weights in {folder} do not fit the card: {str(error).splitlines()[-1].strip()}"
-        ) from error
+        # One line for all tensors that are missing, one for those that are too many, one for each of another shape.
+        reason = one_line(str(error).splitlines()[-1])
+        raise ModelFileError(f"The weights in {folder} do not fit the card: {reason}.") from error
     return model.to(device).eval()
 
 
@@ -96,5 +97,5 @@ def _empty_model(card: dict[str, Any], folder: Path) -> ParAIsite:
         )
         return ParAIsite(settings)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = one_line(str(error).splitlines()[0])
         raise ModelFileError(f"The card in {folder} does not describe a ParAIsite ensemble: {reason}.") from error
