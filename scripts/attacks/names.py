@@ -18,7 +18,7 @@ from attacks.bombs import SALT
 
 FILE_NAMES = (
     b"\x1b[31mred.extxyz", b"line\nbreak.extxyz", b"tab\there.extxyz", b"\xff\xfe.extxyz", "☢é.extxyz".encode(),
-    b"=cmd|'/c calc'!A1.extxyz", b"+1.extxyz", b"-rf.extxyz", b"@SUM(1).extxyz", b"--csv.extxyz", b"a;b.extxyz",
+    b"=cmd|' c calc'!A1.extxyz", b"+1.extxyz", b"-rf.extxyz", b"@SUM(1).extxyz", b"--csv.extxyz", b"a;b.extxyz",
     b"$(touch PWNED).extxyz", b"`touch PWNED`.extxyz", b"%s%n.extxyz", b"[red]x[/red].extxyz", b"*.extxyz", b"?.extxyz",
     b"[a-z].extxyz", b"'; DROP TABLE scan; --.extxyz", b"<script>alert(1)</script>.extxyz".replace(b"/", b"_"),
     b"\xe2\x80\xae.extxyz", b"n" * 240 + b".extxyz", b" .extxyz", b"#1.extxyz", b"a#1.extxyz", b"\x7f.extxyz",

@@ -13,7 +13,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and move it there when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The end of the name alone: with the whole one, a name that is just short enough for the file system would not be.
+    temporary = path.with_name(f".{path.name[-50:]}.{os.getpid()}.part")
     try:
         yield temporary
         temporary.chmod(0o644)  # some writers make files that nobody else may read

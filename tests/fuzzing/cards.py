@@ -65,11 +65,11 @@ def small_models() -> tuple[Path, ...]:
     folder = Path(tempfile.mkdtemp(prefix=f"cards-{os.getpid()}-"))
     network = ParAIsite(ParAIsiteSettings(n_members=2, head=(4,), megnet=MEGNetSettings()))
     network.reset([0, 1])
-    card = {key: value for key, value in read_card(shippedsmall_models()["FEAFTG15"]).items() if key != "architecture"}
+    card = {key: value for key, value in read_card(shipped_models()["FEAFTG15"]).items() if key != "architecture"}
     save_network(network, folder, card)
     # One line a card: the mutators of JSON take a line for a document.
     default = folder / "default"
-    shutil.copytree(shippedsmall_models()["MultiFidelity"], default)
+    shutil.copytree(shipped_models()["MultiFidelity"], default)
     for each in (folder, default):
         content = json.loads((each / CARD_NAME).read_text(encoding="utf-8"))
         (each / CARD_NAME).write_text(json.dumps(content) + "\n", encoding="utf-8")
