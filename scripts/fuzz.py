@@ -45,6 +45,8 @@ START_SECONDS = 120.0
 SHOWN_EACH = 3
 REPORT_EVERY = 5000
 STATE_EVERY = 1000
+NUMBERS_EACH = 500
+"""Of a child: what libraries never give back must not add up to its limit of memory."""
 
 
 def child(arguments: argparse.Namespace) -> None:
@@ -118,10 +120,7 @@ class Run:
         """Check every input, or as many as there is time for."""
         given = self._arguments
         while given.first < self._end and time.monotonic() < self._stop_at:
-            last = self._some()
-            if last is None:
-                break
-            given.first, given.skip = self._after(last)
+            given.first, given.skip = self._after(self._some())
         if self.state is not None:
             self.state.write((given.first, given.skip))
 
@@ -130,10 +129,11 @@ class Run:
         skip = self._arguments.format.index(last[1]) + 1
         return (last[0], skip) if skip < len(self._arguments.format) else (last[0] + 1, 0)
 
-    def _some(self) -> tuple[int, str] | None:
-        """Check inputs; the one at which the child ended or was stopped, None where it came to the end."""
+    def _some(self) -> tuple[int, str]:
+        """Check inputs; the last one, or that at which the child ended or was stopped."""
         given = self._arguments
-        words = ["--child", "--seed", given.seed, "--first", given.first, "--inputs", self._end - given.first]
+        stop = min(self._end, given.first + NUMBERS_EACH)
+        words = ["--child", "--seed", given.seed, "--first", given.first, "--inputs", stop - given.first]
         command = [sys.executable, __file__, *map(str, words), "--skip", str(given.skip), "--format", *given.format]
         current, begun = None, False
         environment = {**os.environ, "SPGLIB_WARNING": "OFF", "OMP_NUM_THREADS": "1"}
@@ -143,8 +143,7 @@ class Run:
                     current, begun = (int(str(answer["number"])), str(answer["kind"])), True
                 elif "peak" in answer:
                     self.peak = max(self.peak, int(str(answer["peak"])))
-                    given.first, given.skip = self._end, 0
-                    return None
+                    return stop - 1, given.format[-1]
                 elif "alive" not in answer and current is not None:
                     self._take(current, answer)
                     if time.monotonic() > self._stop_at:

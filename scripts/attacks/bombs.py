@@ -10,7 +10,7 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 
@@ -87,8 +87,8 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "gzip": ("bomb.cif.gz", _gzip),
     "gzip, one line": ("bomb.extxyz.gz", lambda: _gzip(b"2\n")),
     "gzip, JSON lines": ("bomb.jsonl.gz", lambda: _gzip(b"[")),
-    "bzip2": ("bomb.vasp.bz2", lambda: _grown(lambda data: bz2.BZ2File(data, "wb"))),  # type: ignore[arg-type, return-value]
-    "xz": ("bomb.cif.xz", lambda: _grown(lambda data: lzma.LZMAFile(data, "wb", preset=1))),  # type: ignore[arg-type, return-value]
+    "bzip2": ("bomb.vasp.bz2", lambda: _grown(partial(bz2.BZ2File, mode="wb"))),
+    "xz": ("bomb.cif.xz", lambda: _grown(partial(lzma.LZMAFile, mode="wb", preset=1))),
     "gzip in gzip": ("bomb.cif.gz", lambda: gzip.compress(_gzip())),
     "zip": ("bomb.zip", lambda: _zip(zipfile.ZIP_DEFLATED)),
     "zip, bzip2": ("bomb.zip", lambda: _zip(zipfile.ZIP_BZIP2)),

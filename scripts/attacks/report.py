@@ -19,9 +19,9 @@ What was done to scans, trainings, fetchers and files, and what held. Made by `p
 `python scripts/fuzz.py --inputs N --state FOLDER`, written by `python scripts/attack.py FOLDER --report`. An attack is a
 function of its name, seed and number; `--only NAME --number N` repeats one.
 
-*Held* means: each input has its row, with crystals or with the reason in one sentence; or the command refuses in one sentence.
-*A fault* is a traceback, a crash, a hang, a record without a row, another number where the format carries check sums, more than
-2 GB of memory, or a file of others that is changed or run.
+*Held* means: each input has its row, with crystals or with the reason in one sentence; or the command refuses in one
+sentence. *A fault* is a traceback, a crash, a hang, a record without a row, another number where the format carries check
+sums, more than 2 GB of memory, or a file of others that is changed or run.
 """
 
 

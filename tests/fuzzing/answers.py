@@ -53,7 +53,7 @@ def check_answer(folder: Path, random: Random) -> int:
         with contextlib.redirect_stderr(io.StringIO()):  # the client prints what the error says
             fetch_optimade(out, server.url, "", FetchOptions(politeness=QUICK))
         kept = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in out.glob("page-*.jsonl"))
-        assert kept == len(json.loads(sent.decode("utf-8", "replace"))["data"]), (
+        assert kept == len(json.loads(sent.decode("utf-8-sig", "replace"))["data"]), (
             f"LOST without a word: {kept} records kept"
         )
     except FetchError as error:
