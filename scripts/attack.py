@@ -20,7 +20,7 @@ from pathlib import Path
 from attacks.base import Attack
 from attacks.execute import execute
 from attacks.record import append, code_version, lines
-from attacks.report import DOCUMENT, write_report
+from attacks.report import DOCUMENT, RESULTS, write_report
 
 
 def all_attacks() -> tuple[Attack, ...]:
@@ -56,11 +56,20 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], help="attacks whose names begin so")
     parser.add_argument("--number", type=int, help="this one alone, once more")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--report", action="store_true", help=f"write {DOCUMENT.name}")
+    parser.add_argument("--report", action="store_true", help="write docs/reliability.md and results/reliability.json")
+    parser.add_argument("--report-to", type=Path, help="attack, and write these two into another folder")
     arguments = parser.parse_args()
     path = arguments.folder / "attacks.jsonl"
-    if arguments.report:
-        return write_report(path, arguments.folder / "fuzz.jsonl", all_attacks())
+    code = 0 if arguments.report else _attack(parser, arguments, path)
+    if arguments.report or arguments.report_to:
+        folder = arguments.report_to
+        places = (folder / DOCUMENT.name, folder / RESULTS.name) if folder else (DOCUMENT, RESULTS)
+        code = max(code, write_report(path, arguments.folder / "fuzz.jsonl", all_attacks(), *places))
+    return code
+
+
+def _attack(parser: argparse.ArgumentParser, arguments: argparse.Namespace, path: Path) -> int:
+    """Attack; the exit code."""
     chosen = [item for item in all_attacks() if not arguments.only or item.name.startswith(tuple(arguments.only))]
     if not chosen:
         parser.error(f"there is no attack {' '.join(arguments.only)}: {', '.join(item.name for item in all_attacks())}")

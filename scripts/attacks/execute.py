@@ -30,7 +30,7 @@ def execute(attack: Attack, numbers: Sequence[int], seed: int) -> Iterator[dict[
         return
     left = list(numbers)
     while left:
-        for result in _forked(attack, left, seed):
+        for result in _forked(attack, tuple(left), seed):
             left.remove(result["number"])
             yield result
 
