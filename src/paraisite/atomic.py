@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)$")
+"""How libraries written in Rust, such as safetensors, end the message of an error that is none of Python's `OSError`s."""
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, and move it there when the block ends without an error."""
+    """Give a temporary path beside `path`, and move it there when the block ends without an error.
+
+    Raises:
+        OSError: The disk is full, or the place cannot be written, whatever library said so.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The end of the name alone: with the whole one, a name that is just short enough for the file system would not be.
@@ -21,8 +29,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+    except Exception as error:
+        number = _system_error(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _system_error(error: Exception) -> int | None:
+    """Number of an error of the system that does not name its file; None for any other."""
+    if isinstance(error, OSError):
+        return error.errno if error.filename is None else None
+    match = _RUST_ERROR.search(str(error))
+    return int(match[1]) if match else None
 
 
 def write_text_atomic(path: str | Path, content: str) -> None:

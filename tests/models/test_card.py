@@ -78,8 +78,18 @@ def test_a_card_nested_thousands_of_times_is_one_sentence(tmp_path: Path) -> Non
 def test_weights_that_fit_no_card_give_a_short_sentence(tmp_path: Path) -> None:
     shutil.copytree(find_model("FEAFTG15"), tmp_path / "model")
     card = json.loads((tmp_path / "model/card.json").read_text(encoding="utf-8"))
-    card["architecture"]["megnet"]["n_blocks"] = 90  # thousands of tensors are missing
+    card["architecture"]["megnet"]["n_blocks"] = 5  # hundreds of tensors are missing
     (tmp_path / "model/card.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(ModelFileError, match="do not fit the card") as caught:
         load_model(tmp_path / "model")
     assert len(str(caught.value)) < 500
+
+
+def test_a_card_of_a_model_that_fits_no_memory_is_one_sentence(tmp_path: Path) -> None:
+    shutil.copytree(find_model("FEAFTG15"), tmp_path / "model")
+    card = json.loads((tmp_path / "model/card.json").read_text(encoding="utf-8"))
+    card["architecture"]["n_members"] = 1000
+    card["architecture"]["megnet"].update(n_embedding=100_000, encoder=[100_000, 100_000])
+    (tmp_path / "model/card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"The card in .* does not describe .* more than its weights have bytes"):
+        load_model(tmp_path / "model")

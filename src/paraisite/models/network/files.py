@@ -95,6 +95,11 @@ def _empty_model(card: dict[str, Any], folder: Path) -> ParAIsite:
             head=tuple(content["head"]),
             megnet=MEGNetSettings.from_dict(content["megnet"]),
         )
+        with torch.device("meta"):  # takes no memory
+            n_numbers = sum(tensor.numel() for tensor in ParAIsite(settings).state_dict().values())
+        weights = folder / WEIGHTS_NAME
+        if weights.is_file() and n_numbers > weights.stat().st_size:
+            raise ValueError(f"its model has {n_numbers} numbers, more than its weights have bytes")
         return ParAIsite(settings)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = one_line(str(error).splitlines()[0])
