@@ -24,18 +24,30 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     # The end of the name alone: with the whole one, a name that is just short enough for the file system would not be.
     temporary = path.with_name(f".{path.name[-50:]}.{os.getpid()}.part")
     try:
-        yield temporary
-        temporary.chmod(0o644)  # some writers make files that nobody else may read
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
+        with errors_name(path):
+            yield temporary
+            temporary.chmod(0o644)  # some writers make files that nobody else may read
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def errors_name(path: str | Path) -> Iterator[None]:
+    """Have the system's errors in the block, such as that of a full disk, name the file that is written.
+
+    Raises:
+        OSError: The error with the name, whatever library said so.
+    """
+    try:
+        yield
     except Exception as error:
         number = _system_error(error)
         if number is None:
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _system_error(error: Exception) -> int | None:
