@@ -12,7 +12,7 @@ from written_scans import make_row, write_scan
 
 from paraisite.cli.main import main
 from paraisite.readers.stream import read_crystals
-from paraisite.screening.export import export_structures, read_sources
+from paraisite.screening.export import _file_name, export_structures, read_sources
 from paraisite.screening.scan import ScanOptions, scan
 from paraisite.screening.selection import Selection
 from paraisite.screening.sources import open_source
@@ -140,3 +140,11 @@ def test_an_export_overwrites_nothing_of_the_users(tmp_path: Path) -> None:
     assert main(["export", str(tmp_path / "scan"), "--structures", str(folder), "--force"]) == 0
     assert (folder / "notes.txt").read_text() == "measured in 2019"
     assert list(folder.glob("*.cif"))
+
+
+def test_identifiers_of_any_length_and_kind_name_files() -> None:
+    taken: set[str] = set()
+    names = [_file_name(name, taken) for name in ("x" * 100_000, "x" * 5000, "con", "NUL.x", "../../etc/x", "☢", "")]
+    assert len(set(map(str.lower, names))) == len(names)
+    assert max(map(len, names)) < 120
+    assert names[2:] == ["_con.cif", "_NUL.x.cif", "etc_x.cif", "crystal.cif", "crystal_2.cif"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from rich.console import Console
 from rich.table import Table
 
+from paraisite.atomic import errors_name
 from paraisite.reporting.csv_files import (
     UNENCODABLE,
     is_missing,
@@ -91,7 +92,7 @@ class TableWriter:
 
     def __init__(self, csv: Path | None, json_path: Path | None) -> None:
         """Open the outputs; `-` is the standard output."""
-        self._stack = ExitStack()
+        self._stack, self._path = ExitStack(), csv or json_path or Path("-")
         self._csv = self._stack.enter_context(_opened(csv)) if csv else None
         self._json = self._stack.enter_context(_opened(json_path)) if json_path else None
         self._n_rows, self._begun = 0, False
@@ -102,19 +103,21 @@ class TableWriter:
 
     def __exit__(self, *_: object) -> None:
         """End the JSON array and close the outputs."""
-        if self._json is not None:
-            self._json.write("\n]\n" if self._n_rows else "[]\n")
-        self._stack.close()
+        with errors_name(self._path):
+            if self._json is not None:
+                self._json.write("\n]\n" if self._n_rows else "[]\n")
+            self._stack.close()
 
     def write(self, table: Columns) -> None:
         """Append a chunk."""
         n_rows = len(next(iter(plain_columns(table).values()), []))
-        if self._csv is not None:
-            write_csv(table, self._csv, header=not self._begun)
-            self._csv.flush()
-        if self._json is not None:
-            write_json_rows(table, self._json, first=self._n_rows == 0)
-            self._json.flush()
+        with errors_name(self._path):
+            if self._csv is not None:
+                write_csv(table, self._csv, header=not self._begun)
+                self._csv.flush()
+            if self._json is not None:
+                write_json_rows(table, self._json, first=self._n_rows == 0)
+                self._json.flush()
         self._begun = True
         self._n_rows += n_rows
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from paraisite.errors import ModelFileError
+from paraisite.structures.checks import one_line
 
 CardCount = Annotated[int, Meta(ge=1, le=100_000)]
 """A number of members, layers or units. The bound keeps a damaged card from asking for all memory or for ever."""
@@ -119,5 +120,5 @@ def check_card(card: dict[str, Any], path: Path) -> ModelCard:
     try:
         return msgspec.convert(card, ModelCard)
     except msgspec.ValidationError as error:
-        reason = str(error).replace("Expected", "expected").replace("Object missing", "missing")
+        reason = one_line(error).replace("Expected", "expected").replace("Object missing", "missing")
         raise ModelFileError(f"The model card {path} cannot be used: {reason}.") from error

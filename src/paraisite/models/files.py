@@ -16,6 +16,7 @@ from paraisite.graphs.settings import GraphSettings
 from paraisite.json_text import json_text
 from paraisite.models.card import check_card
 from paraisite.models.names import DEFAULT_MODEL
+from paraisite.structures.checks import one_line
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
@@ -122,8 +123,8 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / CARD_NAME
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"The model card {path} cannot be read: {error}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"The model card {path} cannot be read: {one_line(error)}.") from error
     if not isinstance(card, dict) or card.get("format") != MODEL_FORMAT or "architecture" not in card:
         raise ModelFileError(
             f"The model card {path} is of another format than {MODEL_FORMAT}, which this version reads."

@@ -29,6 +29,10 @@ GONE = "source_gone"
 CHANGED = "source_changed"
 EXPORTED = "ok"
 STRUCTURES_TABLE = "structures.csv"
+LONGEST_NAME = 100
+"""Characters of an identifier that name its file; file systems take 255 with what stands around them."""
+_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
+"""Names that Windows keeps for itself, whatever their suffix."""
 _NUMBER = re.compile(r"#\d+$")
 _PIECE_SIZE = 64
 _COLUMNS = ["material_id", "formula", "kappa", "n_atoms", "source"]
@@ -156,7 +160,9 @@ def _export(out: str | Path, folder: Path, selection: Selection, features: str |
 
 def _file_name(material_id: str, taken: set[str]) -> str:
     """A file name that every system takes, and no other crystal has."""
-    stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", material_id).strip("._") or "crystal"
+    stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", material_id[:LONGEST_NAME]).strip("._") or "crystal"
+    if stem.partition(".")[0].lower() in _DEVICES:
+        stem = f"_{stem}"
     name, number = stem, 1
     while name.lower() in taken:
         number += 1

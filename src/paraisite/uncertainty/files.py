@@ -14,6 +14,7 @@ from paraisite.atomic import atomic_path
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.models.files import UNCERTAINTY_NAME, checked_file, read_card, write_card
+from paraisite.structures.checks import one_line
 from paraisite.uncertainty.conformal import LEVEL, Residuals
 from paraisite.uncertainty.domain import Domain
 from paraisite.uncertainty.judgement import Uncertainty
@@ -67,7 +68,7 @@ def load_uncertainty(folder: str | Path) -> Uncertainty | None:
         uncertainty = _read(content, tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelFileError(
-            f"The uncertainty {path} cannot be read: {error}; delete it to predict without intervals and domain."
+            f"The uncertainty {path} cannot be read: {one_line(error)}; delete it to predict without intervals and domain."
         ) from error
     architecture = card["architecture"]
     # Members whose features are the same ones have one domain.

@@ -30,6 +30,7 @@ from paraisite.models.multi_fidelity.model import (
 )
 from paraisite.models.multi_fidelity.shared import SharedProcesses
 from paraisite.models.names import MULTI_FIDELITY
+from paraisite.structures.checks import one_line
 
 _DATA_ARRAYS = ("descriptors", "log10_kappa", "fold", "scale")
 _SHARED_ARRAYS = ("basis", "weights", "root")
@@ -124,8 +125,8 @@ def load_multi_fidelity(folder: str | Path) -> MultiFidelity:
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
         model = _build(content, tensors, [str(name) for name in card.get("data_sets", [])])
         _check(model)
-    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"The weights {weights} cannot be read: {error}.") from error
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"The weights {weights} cannot be read: {one_line(error)}.") from error
     return model
 
 
