@@ -104,7 +104,9 @@ BOMBS = {
 def test_a_small_file_does_not_fill_the_memory(name: str, tmp_path: Path) -> None:
     make, codes = BOMBS[name]
     (tmp_path / name).write_bytes(make())
-    done = subprocess.run([sys.executable, "-c", READ, str(tmp_path / name)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path / name)], capture_output=True, text=True, check=True
+    )
     found, kilobytes = json.loads(done.stdout)
     assert found == codes
     assert kilobytes < MAX_GIGABYTES * 1e6
@@ -232,6 +234,12 @@ def test_damaged_pages_of_a_database_are_told(database: Path) -> None:
     assert sum(isinstance(item, Crystal) for item in items) > 20
 
 
+COMPUTED = (
+    "INSERT INTO information VALUES ('external_table_name', '(WITH RECURSIVE n(id) AS "
+    "(SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id, id AS key, id AS value FROM n)')"
+)
+
+
 @pytest.mark.parametrize(
     "statements",
     [
@@ -239,10 +247,7 @@ def test_damaged_pages_of_a_database_are_told(database: Path) -> None:
             "ALTER TABLE systems RENAME TO other",
             "CREATE VIEW systems AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS id FROM n",
         ],
-        [
-            "INSERT INTO information VALUES ('external_table_name', '(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT "
-            "x + 1 FROM n) SELECT x AS key, x AS value, x AS id FROM n)')"
-        ],
+        [COMPUTED],
     ],
 )
 def test_a_database_that_computes_its_rows_is_refused(database: Path, statements: list[str]) -> None:
