@@ -69,12 +69,12 @@ def header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
 def parquet_bomb(kind: str) -> bytes:
     data = io.BytesIO()
     if kind == "long":
-        table = pa.table({"structure": ["[" * (200 * MIB)]})
+        table = pa.table({"structure": ["[" * (80 * MIB)]})
     elif kind == "repeated":
-        column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(500, np.int32)), pa.array(["[" * (32 * MIB)]))
+        column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(200, np.int32)), pa.array(["[" * (8 * MIB)]))
         table = pa.table({"structure": column})
     else:
-        table = pa.table({"structure": pa.nulls(20_000_000, pa.string())})
+        table = pa.table({"structure": pa.nulls(1_000_000, pa.string())})
     pq.write_table(table, data, compression="zstd")
     return data.getvalue()
 
