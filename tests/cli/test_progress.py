@@ -11,9 +11,11 @@ import written_scans
 from rich.console import Console
 
 from paraisite.cli.main import main
-from paraisite.cli.progress import fetch_sentence, scan_progress, scan_sentence
+from paraisite.cli.progress import fetch_sentence, fit_progress, scan_progress, scan_sentence
 from paraisite.fetch.common import FetchProgress
+from paraisite.models.interface import FitProgress
 from paraisite.screening.scan import ScanProgress
+from paraisite.training.network.options import StageProgress
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,32 @@ def test_the_line_of_a_fetch_and_of_a_scan_replace_each_other() -> None:
         line.scanned(ScanProgress(3000, 1000, 7, 3, 4.0, 75.2))
     assert "fetching optimade: 3 pages, 300 records" in shown.getvalue()
     assert "250 crystals/s, 7 errors, 0:01:16 left" in shown.getvalue()
+
+
+def test_the_bars_of_a_fit_without_epochs() -> None:
+    shown = io.StringIO()
+    with fit_progress(Console(file=shown, force_terminal=True, width=120)) as report:
+        report(FitProgress("hyperparameters", 0, 60))
+        report(FitProgress("hyperparameters", 60, 60))
+        report(FitProgress("posterior", 3, 38))
+    assert "hyperparameters" in shown.getvalue()
+    assert "60/60" in shown.getvalue()
+    assert "3/38" in shown.getvalue()
+
+
+def test_the_bars_of_a_fit_with_epochs() -> None:
+    shown = io.StringIO()
+    with fit_progress(Console(file=shown, force_terminal=True, width=120)) as report:
+        report(StageProgress("mine from FEAF", "finetune", 5, 300, 0.25, 0.5))
+    assert "mine from FEAF finetune" in shown.getvalue()
+    assert "5/300" in shown.getvalue()
+
+
+def test_a_fit_that_reports_nothing_shows_nothing() -> None:
+    shown = io.StringIO()
+    with fit_progress(Console(file=shown, force_terminal=True, width=120)):
+        pass
+    assert shown.getvalue() == ""
 
 
 def test_a_scan_from_the_command_line_tells_its_rate_errors_and_time(
