@@ -33,25 +33,18 @@ from paraisite.features.descriptors import DESCRIPTOR_GRAPHS
 from paraisite.graphs.build import build_graphs
 from paraisite.models.files import find_model
 from paraisite.models.interface import FitProgress
-from paraisite.models.multi_fidelity.covariance import CorrectionParameters
 from paraisite.models.multi_fidelity.files import load_multi_fidelity
 from paraisite.models.multi_fidelity.model import MultiFidelity
 from paraisite.prediction.predict import Predictor
 from paraisite.readers.stream import iter_crystals
 from paraisite.structures.crystal import Crystal
 from paraisite.training.finetune import finetune
-from paraisite.training.multi_fidelity.fit import (
-    TrainingCrystals,
-    fit_multi_fidelity,
-    fit_parameters,
-    parameter_crystals,
-)
+from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_multi_fidelity
 from paraisite.training.multi_fidelity.shared import condition_shared
 
 RELAXATION_TIME_PS = 10.0
 UNSTABLE_THZ = -0.15
 N_ERRORS, N_HELD_OUT = 3000, 1000
-MORE_PARAMETER_CRYSTALS = 2000
 INDUCING = (250, 500, 1000, 2000)
 PREDICTED = 1000
 
@@ -118,17 +111,17 @@ def measure_errors(shared: Path) -> list[dict[str, float | str]]:
     new = everything.take(np.arange(N_ERRORS, len(crystals)))
     exact, _ = fit_multi_fidelity(start.surrogates, known)
     rows = [_errors("exact", exact, exact, new)]
-    more = fit_parameters(exact.data, parameter_crystals(exact.data.source, MORE_PARAMETER_CRYSTALS))
-    again = _conditioned(exact, more)
-    rows.append(_errors(f"exact, hyperparameters of {MORE_PARAMETER_CRYSTALS} crystals", again, exact, new))
     for n_inducing in INDUCING:
-        sparse = _conditioned(exact, exact.parameters[0], max_exact=0, n_inducing=n_inducing)
+        sparse = _sparse(exact, n_inducing)
         rows.append(_errors(f"{n_inducing} inducing points", sparse, exact, new))
     return rows
 
 
-def _conditioned(model: MultiFidelity, parameters: CorrectionParameters, **how: int) -> MultiFidelity:
-    processes, _, several = condition_shared(parameters, model.data, _quiet, **how)
+def _sparse(model: MultiFidelity, n_inducing: int) -> MultiFidelity:
+    """The model with the same hyperparameters by inducing points."""
+    processes, _, several = condition_shared(
+        model.parameters[0], model.data, _quiet, max_exact=0, n_inducing=n_inducing
+    )
     widths, stated = (one.widths(model.data.log10_kappa) for one in several)
     return replace(model, shared=processes, widths=widths, stated_widths=stated)
 
