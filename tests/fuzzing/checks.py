@@ -20,6 +20,7 @@ from paraisite.screening.pieces import ContentsPiece
 from paraisite.screening.rows import describe, make_rows
 from paraisite.screening.sources import ScanSource
 from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.limits import DEFAULT_READING
 from paraisite.uncertainty.judgement import Judgement
 
 LONGEST_SENTENCE = 1000
@@ -92,7 +93,7 @@ def _rows(items: Iterator[Item], *, symmetry: bool) -> tuple[int, int]:
     n_items = n_crystals = 0
     while chunk := list(islice(items, CHUNK_CRYSTALS)):
         prepared = prepare(chunk, Needs())
-        described = describe(chunk, symmetry=symmetry and len(chunk) <= SYMMETRY_ITEMS)
+        described = describe(chunk, DEFAULT_READING.symmetry_atoms if symmetry and len(chunk) <= SYMMETRY_ITEMS else 0)
         n_graphs = len(prepared.inputs)
         rows = make_rows(prepared, described, np.ones((2, n_graphs)), Judgement.unknown(n_graphs)).to_pylist()
         assert len(rows) == len(chunk), "a row is missing"
