@@ -470,3 +470,7 @@ def test_brackets_by_the_thousand_are_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "y.pwi").write_text("\n".join([*lines[:-1], lines[-1].rsplit(None, 1)[0] + " " + "(" * 100 + "1", ""]))
     (failure,) = iter_crystals(tmp_path / "y.pwi")
     assert "brackets" in getattr(failure, "message", "")
+    output = pw_output(4.0).replace("ATOMIC_POSITIONS", f"{'(' * 50_000}\nATOMIC_POSITIONS", 1)
+    (tmp_path / "z.pwo").write_text(output)
+    (failure,) = iter_crystals(tmp_path / "z.pwo")
+    assert "characters" in getattr(failure, "message", "")
