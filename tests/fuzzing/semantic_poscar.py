@@ -164,6 +164,8 @@ def _flags(random: Random, lines: list[str]) -> None:
     first = _first_row(lines)
     if len(lines) <= _COUNTS or first > _MODE + 1 or len(lines) <= first or lines[_MODE][:1].lower() != "d":
         return
+    if set(lines[first].split()) & {"T", "F"}:
+        return
     for at in range(first, len(lines)):
         words = lines[at].split()
         lines[at] = " ".join([*words[:3], *random.choices("TF", k=3), *words[3:]])
