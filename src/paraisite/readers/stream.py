@@ -14,8 +14,10 @@ from typing import BinaryIO
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.archives import archive_members, is_archive
 from paraisite.readers.compression import DECOMPRESSION_ERRORS, decompressed, open_decompressed
 from paraisite.readers.formats import BY_NAME, FORMATS, Format, detect_format, detect_format_of, stem_of
+from paraisite.readers.parquet_rows import is_parquet, parquet_records
 from paraisite.structures.checks import one_line, printable, unreadable
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.origin import Origin, Record
@@ -33,8 +35,8 @@ def iter_crystals(
     """Crystals of files and directories, one at a time.
 
     Args:
-        paths: Files, directories (every file of a known format in them, at any depth), `-` for the standard input, or one
-            of these.
+        paths: Files, archives (zip, tar), Parquet tables, directories (all of these in them, at any depth), `-` for the
+            standard input, or one of these.
         format: One of `FORMATS` for all files; by each file's name, else its content, if not given.
         options: What to let pass.
 
@@ -88,7 +90,23 @@ def path_records(path: Path, kind: str | None = None) -> Iterator[tuple[Record, 
         files = []
         yield _raising(_as_structure_error(path, error)), Origin(_as_text(str(path)), path.name)
     for file in files:
-        yield from file_records(file, kind)
+        yield from _records_of(file, kind)
+
+
+def _records_of(path: Path, kind: str | None) -> Iterator[tuple[Record, Origin]]:
+    """Records of a file, or of the files in an archive."""
+    if not is_archive(path):
+        yield from file_records(path, kind)
+        return
+    try:
+        for member, content in archive_members(path):
+            name = f"{path}/{member}"
+            if isinstance(content, bytes):
+                yield from content_records(name, content, kind)
+            else:
+                yield _raising(_as_structure_error(name, content)), Origin(_as_text(name), Path(member).name)
+    except Exception as error:
+        yield _raising(_as_structure_error(path, error)), Origin(_as_text(str(path)), path.name)
 
 
 def structure_files(directory: Path, kind: str | None) -> list[Path]:
@@ -97,10 +115,15 @@ def structure_files(directory: Path, kind: str | None) -> list[Path]:
     Raises:
         StructureError: `unreadable` if there are none.
     """
-    readable = [path for path in files_below(directory) if kind is not None or _may_be_structure(path)]
+    readable = files_to_read(directory, kind)
     if not readable:
         raise StructureError(f"{directory}: the directory holds no structure files; name files.", code="unreadable")
     return readable
+
+
+def files_to_read(directory: Path, kind: str | None = None) -> list[Path]:
+    """Files of a directory at any depth, by path: of a known format, archives and tables; with a format given, all."""
+    return [path for path in files_below(directory) if kind is not None or _may_be_structure(path)]
 
 
 def files_below(directory: Path) -> list[Path]:
@@ -113,7 +136,9 @@ def files_below(directory: Path) -> list[Path]:
 
 
 def _may_be_structure(path: Path) -> bool:
-    """Whether a file is of a known format, or cannot be looked into, which the reader then says."""
+    """Whether a file is of a known format or an archive, or cannot be looked into, which the reader then says."""
+    if is_archive(path) or is_parquet(path):
+        return True
     try:
         return detect_format(path) is not None
     except OSError:
@@ -248,6 +273,8 @@ def _records(path: Path, kind: str | None, raw: BinaryIO | None) -> Iterator[Rec
     """
     if path.stat().st_size == 0:
         raise _empty(path)
+    if kind is None and is_parquet(path):
+        return parquet_records(path)
     found = BY_NAME.get(kind or detect_format(path) or "")
     if found is not None and found.reads == "path":
         return found.records(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,30 +10,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from paraisite.readers.json_structures import parse_entry
-from paraisite.readers.optimade import STRUCTURE_KEYS
+from paraisite.readers.parquet_rows import BATCH_ROWS, BUFFER_BYTES, RowRecord, lacks_structures, plain_rows
 from paraisite.readers.units import Unit
 from paraisite.screening.pieces import FailedPiece, Piece, failed_record
-from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
-
-STRUCTURE_COLUMN = "structure"
-BATCH_ROWS = 1024
-BUFFER_BYTES = 1 << 20
-"""Bytes of a column that are read at a time, so that a row group of any length takes little memory."""
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its name."""
-    return path.suffix.lower() in {".parquet", ".pq"}
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetPiece(Piece):
     """Rows of a Parquet file.
-
-    A row holds its structure as JSON text or as nested fields in the column `structure` (a pymatgen dictionary or OPTIMADE
-    attributes), or as the OPTIMADE columns `lattice_vectors`, `cartesian_site_positions`, `species_at_sites` themselves.
 
     Attributes:
         path: The file.
@@ -71,7 +55,7 @@ class ParquetPiece(Piece):
             if isinstance(row, Exception):
                 yield failed_record(f"{self.path}#{number}", row)
             else:
-                yield _RowRecord(row), Origin(f"{self.path}#{number}", f"{stem}#{number}")
+                yield RowRecord(row), Origin(f"{self.path}#{number}", f"{stem}#{number}")
 
 
 class _RowGroup:
@@ -94,7 +78,7 @@ class _RowGroup:
         while self._batch is not None:
             begin, end = max(start - self.first, 0), min(stop - self.first, len(self._batch))
             if begin < end:
-                found += _plain(self._batch.slice(begin, end - begin))
+                found += plain_rows(self._batch.slice(begin, end - begin))
             if stop < self.first + len(self._batch):
                 break
             self.first += len(self._batch)
@@ -109,15 +93,6 @@ class _RowGroup:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _plain(batch: Any) -> list[dict[str, Any] | Exception]:
-    """Rows as plain values; in the place of one that has none, such as text that is no text, the reason."""
-    try:
-        rows: list[dict[str, Any] | Exception] = batch.to_pylist()
-    except Exception as error:
-        return [error] if len(batch) == 1 else [_plain(batch.slice(row, 1))[0] for row in range(len(batch))]
-    return rows
 
 
 _open = threading.local()
@@ -146,32 +121,17 @@ def _rows(path: str, row_group: int, start: int, stop: int) -> list[dict[str, An
     return rows
 
 
-@dataclass(frozen=True, slots=True)
-class _RowRecord:
-    row: dict[str, Any]
-
-    def __call__(self, origin: Origin) -> Crystal:
-        structure = self.row.get(STRUCTURE_COLUMN)
-        if isinstance(structure, str | bytes):
-            try:
-                return parse_entry(None, {**self.row, STRUCTURE_COLUMN: json.loads(structure)}, origin)
-            except (ValueError, RecursionError):
-                return parse_entry(None, {}, origin)  # says that there is no structure
-        return parse_entry(None, self.row, origin)
-
-
 def parquet_pieces(path: Path, size: int) -> Iterator[Piece]:
     """Cut a Parquet file by its row groups and `size`."""
     try:
         with pq.ParquetFile(path) as file:
-            names = set(file.schema_arrow.names)
+            names = file.schema_arrow.names
             rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     except Exception as error:
         yield FailedPiece(str(path), f"it is no readable Parquet file, {error}")
         return
-    if STRUCTURE_COLUMN not in names and not names.issuperset(STRUCTURE_KEYS):
-        wanted = f"a column {STRUCTURE_COLUMN}, or {', '.join(STRUCTURE_KEYS)}"
-        yield FailedPiece(str(path), f"the table has no structures; give it {wanted}")
+    if reason := lacks_structures(names):
+        yield FailedPiece(str(path), reason)
         return
     first = 0
     for group, n_rows in enumerate(rows):

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from paraisite.errors import DataError
+from paraisite.readers.archives import TAR_SUFFIXES, is_member
 from paraisite.readers.formats import detect_format
-from paraisite.readers.stream import file_records
-from paraisite.screening.parquet import is_parquet, parquet_pieces
+from paraisite.readers.parquet_rows import is_parquet
+from paraisite.readers.stream import file_records, files_to_read
+from paraisite.screening.parquet import parquet_pieces
 from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 
 _T = TypeVar("_T")
@@ -26,7 +28,6 @@ _T = TypeVar("_T")
 LIST_SUFFIXES = {".txt", ".lst"}
 LONG_FORMATS = {"extxyz", "jsonl"}
 """Formats that are read record by record."""
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 FILES_A_PIECE = 512
 
 Cut = tuple[Piece, float]
@@ -168,7 +169,7 @@ def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
 def _files_of(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        return sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path))
+        return files_to_read(path)
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         lines = _list_lines(path.read_bytes())
         return [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
@@ -192,18 +193,6 @@ def _listed(folder: Path, name: bytes) -> Path:
     path = folder / os.fsdecode(name)
     latin = folder / name.decode("latin-1")
     return latin if not path.exists() and latin.exists() else path
-
-
-def _is_data(path: Path, folder: Path) -> bool:
-    """Whether a file found in a folder is read: a known format or archive, and not hidden."""
-    if any(part.startswith(".") for part in path.relative_to(folder).parts):
-        return False
-    return is_archive(path) or is_parquet(path) or detect_format(path) is not None
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or tar archive, by its name."""
-    return path.name.lower().endswith((".zip", *TAR_SUFFIXES))
 
 
 def _size(path: Path) -> int:
@@ -253,7 +242,7 @@ def _format(path: Path) -> str | None:
 def _zip_pieces(path: Path, size: int) -> Iterator[Piece]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = sorted(name for name in archive.namelist() if _is_member(name))
+            members = sorted(name for name in archive.namelist() if is_member(name))
     except Exception as error:
         yield FailedPiece(str(path), f"the archive is broken, {error}")
         return
@@ -271,7 +260,7 @@ def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
     try:
         with path.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
             for member in archive:
-                if not member.isfile() or not _is_member(member.name):
+                if not member.isfile() or not is_member(member.name):
                     continue
                 handle = archive.extractfile(member)
                 contents.append((f"{path}/{member.name}", b"" if handle is None else handle.read()))
@@ -287,9 +276,3 @@ def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
         problem = "the archive holds no files"
     if problem is not None:
         yield FailedPiece(str(path), problem), 1.0
-
-
-def _is_member(name: str) -> bool:
-    """Whether an archive's member is read; folders, hidden files and what macOS adds are not."""
-    parts = Path(name).parts
-    return not name.endswith("/") and not any(part.startswith((".", "__MACOSX")) for part in parts)
