@@ -25,7 +25,7 @@ LAYERS = [
     {"models", "uncertainty"},
     {"training", "prediction", "fetch"},
     {"reporting", "screening"},
-    {"comparison", "study", "demo"},
+    {"comparison", "study", "demo", "progress"},
     {"cli"},
     {"__main__"},
 ]

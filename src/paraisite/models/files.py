@@ -99,6 +99,15 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     return card
 
 
+def model_caution(name: str | Path) -> str:
+    """What a model's card says of all its predictions; mostly empty.
+
+    Raises:
+        ModelFileError: As for `find_model` and `read_card`.
+    """
+    return str(read_card(find_model(name)).get("caution", ""))
+
+
 def graph_settings(folder: str | Path) -> GraphSettings:
     """Graph settings that a model was trained with.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from paraisite.errors import DataError, StructureError
-from paraisite.models.files import find_model, read_card
+from paraisite.models.files import model_caution
 from paraisite.models.interface import Model, ModelOutput
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.models.registry import load_model
@@ -65,7 +65,7 @@ class Predictor:
             ModelFileError: There is no such model, or it is damaged.
         """
         self.model = model if isinstance(model, Model) else load_model(model, device, threads)
-        self.caution = "" if isinstance(model, Model) else str(read_card(find_model(model)).get("caution", ""))
+        self.caution = "" if isinstance(model, Model) else model_caution(model)
         self.needs = self.model.needs
         self.members = members
 

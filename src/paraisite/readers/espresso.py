@@ -11,7 +11,7 @@ from functools import partial
 from io import StringIO
 from typing import Any
 
-from paraisite.readers.external import call_reader, elements_of_labels
+from paraisite.readers.external import call_reader, check_line_lengths, elements_of_labels
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import Crystal
@@ -52,6 +52,7 @@ def _parse_input(text: str, origin: Origin) -> Crystal:
     from ase.io.espresso import read_espresso_in, read_fortran_namelist  # noqa: PLC0415 - slow and seldom needed
 
     name = origin.source
+    check_line_lengths(text.splitlines(), name)
     plain = "".join(map(_plain, text.splitlines(keepends=True)))
     untyped_namelist: Any = read_fortran_namelist
     groups, cards = call_reader(lambda: untyped_namelist(StringIO(plain)), name, "ASE")
@@ -127,6 +128,7 @@ def _parse_output(text: str, origin: Origin) -> Crystal:
         raise unreadable(
             name, "the calculation has not finished, so its last structure is not the final one", "let it finish"
         )
+    check_line_lengths(text.splitlines(), name)
     untyped: Any = read_espresso_out
     frames = call_reader(
         lambda: list(untyped(StringIO(text), index=slice(-1, None), results_required=False)), name, "ASE"

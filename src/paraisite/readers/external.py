@@ -11,6 +11,7 @@ from paraisite.errors import StructureError
 from paraisite.structures.checks import unreadable
 
 _T = TypeVar("_T")
+MAX_LINE_CHARACTERS = 1000
 
 _LABEL = re.compile(r"([A-Z][a-z]?)(?:\d+|[_-].*|:.*)?")
 
@@ -36,6 +37,16 @@ def call_reader(read: Callable[[], _T], name: str, program: str) -> _T:
         except Exception as error:  # whatever a foreign reader stumbles over belongs to this file
             reason = str(error).strip() or type(error).__name__
             raise unreadable(name, f"{program} cannot read it, {reason}") from error
+
+
+def check_line_lengths(lines: Iterable[str], name: str) -> None:
+    """Refuse lines for which a reader that takes time by the square of their length would take minutes.
+
+    Raises:
+        StructureError: `unreadable`.
+    """
+    if max(map(len, lines), default=0) > MAX_LINE_CHARACTERS:
+        raise unreadable(name, f"a line is longer than {MAX_LINE_CHARACTERS} characters")
 
 
 def element_of_label(label: str, name: str) -> str:
