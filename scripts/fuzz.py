@@ -55,8 +55,8 @@ def child(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         for number in range(arguments.first, arguments.first + arguments.inputs):
             for kind in arguments.format:
-                _say({"number": number, "kind": kind})
                 given, random = numbered_input(arguments.seed, kind, number)
+                _say({"number": number, "kind": kind})
                 start = time.perf_counter()
                 try:
                     answer = {"crystals": check_input(given, Path(folder), random, _beat())}
@@ -176,8 +176,10 @@ def _answers(process: subprocess.Popen[bytes]) -> Iterator[dict[str, object]]:
                 process.wait()
                 return
             *lines, waiting = (waiting + some).split(b"\n")
-            yield from map(json.loads, lines)
-            limit = LIMIT_SECONDS
+            answers = [json.loads(line) for line in lines]
+            yield from answers
+            # After an answer the next input is made, which is not what is tried.
+            limit = LIMIT_SECONDS if answers and {"number", "alive"} & set(answers[-1]) else START_SECONDS
 
 
 def fuzz_semantically(arguments: argparse.Namespace) -> int:

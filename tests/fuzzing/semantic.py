@@ -62,6 +62,14 @@ def mutant(random: Random, kind: str) -> Mutant:
     return Mutant(kind, name, text, intact)
 
 
+def harmless_mutant(random: Random, kind: str) -> Mutant:
+    """An intact file with what leaves its crystal as it is."""
+    text, intact = random.choice(_seeds(kind))
+    for change in FORMATS[kind].harmless:
+        text = change(random, text)
+    return Mutant(kind, "nothing", text, intact)
+
+
 def check_mutant(given: Mutant) -> str:
     """How a mutant is read: `same`, or the code with which it is refused.
 
