@@ -7,7 +7,7 @@ import pytest
 
 import paraisite
 from paraisite.fetch.common import FetchProgress
-from paraisite.screening.scan import ScanProgress
+from paraisite.screening.options import ScanProgress
 from paraisite.training.network.options import StageProgress
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paraisite.fetch.common import FetchProgress
-    from paraisite.screening.scan import ScanProgress
+    from paraisite.screening.options import ScanProgress
     from paraisite.training.network.options import StageProgress
 
 

@@ -14,7 +14,7 @@ from paraisite.cli.main import main
 from paraisite.cli.progress import fetch_sentence, scan_progress, scan_sentence
 from paraisite.fetch.common import FetchProgress
 from paraisite.models.files import model_caution
-from paraisite.screening.scan import ScanProgress
+from paraisite.screening.options import ScanProgress
 
 
 @pytest.mark.parametrize(

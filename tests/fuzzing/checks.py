@@ -16,10 +16,11 @@ from mutators import Input
 from paraisite.models.inputs import Needs
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
 from paraisite.readers import iter_crystals
-from paraisite.screening.pieces import ContentsPiece
 from paraisite.screening.rows import describe, make_rows
 from paraisite.screening.sources import ScanSource
+from paraisite.sources.pieces import ContentsPiece
 from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.limits import DEFAULT_READING
 from paraisite.uncertainty.judgement import Judgement
 
 LONGEST_SENTENCE = 1000
@@ -82,7 +83,7 @@ def _rows(items: Iterator[Item]) -> tuple[int, int]:
     n_items = n_crystals = 0
     while chunk := list(islice(items, CHUNK_CRYSTALS)):
         prepared = prepare(chunk, Needs())
-        described = describe(chunk, symmetry=len(chunk) <= SYMMETRY_ITEMS)
+        described = describe(chunk, DEFAULT_READING.symmetry_atoms if len(chunk) <= SYMMETRY_ITEMS else 0)
         n_graphs = len(prepared.inputs)
         rows = make_rows(prepared, described, np.ones((2, n_graphs)), Judgement.unknown(n_graphs)).to_pylist()
         assert len(rows) == len(chunk), "a row is missing"

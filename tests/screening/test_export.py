@@ -96,6 +96,19 @@ def test_a_source_with_other_crystals_is_not_exported(tmp_path: Path) -> None:
     assert scanned[1].formula in table["error"][0]
 
 
+def test_a_source_that_was_changed_since_is_not_exported(tmp_path: Path) -> None:
+    """Other cells of the same crystals: κ of the old ones must not stand beside the new ones."""
+    path = databases.write_extxyz(tmp_path / "all.extxyz", 2)
+    scan(path, tmp_path / "scan", ScanOptions(processes=1))
+    content = path.read_text()
+    path.write_text(content.replace("6", "7"))
+    table = export_structures(tmp_path / "scan", tmp_path / "chosen")
+    assert list(table["status"]) == ["source_changed", "source_changed"]
+    assert table["error"].str.contains("was changed since it was scanned").all()
+    path.write_text(content)
+    assert set(export_structures(tmp_path / "scan", tmp_path / "again")["status"]) == {"ok"}
+
+
 def test_identifiers_become_file_names_of_their_own(tmp_path: Path) -> None:
     crystals = crystals_of(databases.write_extxyz(tmp_path / "all.extxyz"))[:3]
     names = ["../a b", "../A b", "#"]

@@ -13,9 +13,9 @@ import pytest
 
 from paraisite import Predictor
 from paraisite.errors import DataError
-from paraisite.readers import iter_crystals
-from paraisite.screening.pieces import FilesPiece
 from paraisite.screening.sources import Meter, Work, open_source
+from paraisite.sources.pieces import FilesPiece
+from paraisite.sources.walk import crystals_below
 from paraisite.structures.crystal import Crystal, ReadFailure
 
 Make = Callable[[Path], Path]
@@ -84,7 +84,7 @@ def test_a_prediction_descends_as_a_scan_does(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "source" / "rows.db", ase.io.read(tmp_path / "one.extxyz", index=":"))
     (tmp_path / "source" / "broken.zip").write_bytes(b"PK no archive")
     (tmp_path / "source" / "broken.parquet").write_bytes(b"PAR1")
-    scanned, read = items_of(tmp_path / "source"), list(iter_crystals(tmp_path / "source"))
+    scanned, read = items_of(tmp_path / "source"), list(crystals_below([tmp_path / "source"]))
     assert len(scanned) == 9 * databases.N_CRYSTALS + 3 + 2
     assert [(item.source, item.material_id) for item in read] == [(item.source, item.material_id) for item in scanned]
     assert [item.code for item in read if isinstance(item, ReadFailure)] == ["unreadable"] * 2
@@ -153,14 +153,6 @@ def test_a_source_that_is_not_there(name: str, tmp_path: Path) -> None:
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no files"):
         open_source(tmp_path)
-
-
-def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
-    folder = cifs(tmp_path)
-    before = open_source(folder).fingerprint()
-    assert open_source(folder).fingerprint() == before
-    next(folder.iterdir()).unlink()
-    assert open_source(folder).fingerprint() != before
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -64,6 +64,23 @@ def _opened(path: Path) -> Iterator[TextIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_table(path) as handle:
         yield handle
+
+
+def require_free(*outputs: Path | None, inputs: Iterable[str | Path] = (), force: bool = False) -> None:
+    """Refuse to overwrite files, before anything is computed; see `paraisite.outputs.refuse_existing`.
+
+    Raises:
+        OutputError: An output is there already, is an input, or is given twice.
+    """
+    from paraisite.errors import OutputError
+    from paraisite.outputs import refuse_existing
+
+    files = [path for path in outputs if path is not None and str(path) != "-"]
+    read = list(inputs) if any(path.is_file() for path in files) else []
+    for path in files:
+        refuse_existing(path, inputs=read, force=force)
+    if len({path.absolute() for path in files}) < len(files):
+        raise OutputError(f"{files[0]} is to hold two outputs; give each a name of its own.")
 
 
 class TableWriter:

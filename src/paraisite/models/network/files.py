@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from paraisite.atomic import atomic_path
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
-from paraisite.models.files import WEIGHTS_NAME, begin_folder, find_model, read_card, write_card
+from paraisite.models.files import WEIGHTS_NAME, begin_folder, checked_file, find_model, read_card, write_card
 from paraisite.models.names import NETWORK, kind_of
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.packing import pack, unpack
@@ -72,12 +72,13 @@ def load_network(name: str | Path = "FEAFTG15", device: torch.device | str = "cp
     if kind_of(card) != NETWORK:
         raise ModelFileError(f"The model in {folder} is no network but of the kind {kind_of(card)!r}; give a network.")
     model = _empty_model(card, folder)
+    weights = checked_file(folder, WEIGHTS_NAME, card)
     try:
         # A second thread gains nothing here, and on a busy machine waits for its turn thousands of times.
         with torch_settings(1):
-            model.load_state_dict(unpack(load_file(folder / WEIGHTS_NAME)), strict=True)
+            model.load_state_dict(unpack(load_file(weights)), strict=True)
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
+        raise ModelFileError(f"The weights {weights} cannot be read: {error}.") from error
     except RuntimeError as error:
         raise ModelFileError(
             f"The weights in {folder} do not fit the card: {str(error).splitlines()[-1].strip()}"
