@@ -13,8 +13,9 @@ from rich.console import Console
 from paraisite.cli.main import main
 from paraisite.cli.progress import fetch_sentence, fit_progress, scan_progress, scan_sentence
 from paraisite.fetch.common import FetchProgress
+from paraisite.models.files import model_caution
 from paraisite.models.interface import FitProgress
-from paraisite.screening.scan import ScanProgress
+from paraisite.screening.options import ScanProgress
 from paraisite.training.network.options import StageProgress
 
 
@@ -96,3 +97,20 @@ def test_top_shows_the_domain_where_the_scan_knows_it(tmp_path: Path, capsys: py
     rows = [written_scans.make_row("near", "NaCl", [1.0, 2.0, 3.0])]
     main(["top", str(written_scans.write_scan(tmp_path / "unknown", rows))])
     assert "domain" not in capsys.readouterr().out
+
+
+def test_top_says_once_what_the_model_says_of_all_its_predictions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caution = model_caution("FEAF")
+    reasons = [f"a metal; {caution}", caution]
+    rows = [
+        written_scans.make_row(f"c{number}", "NaCl", [1.0, 2.0, 3.0], domain="outside", domain_reason=reason)
+        for number, reason in enumerate(reasons)
+    ]
+    main(["top", str(written_scans.write_scan(tmp_path / "scan", rows, model="FEAF"))])
+    shown = capsys.readouterr().out
+    assert caution
+    assert shown.count(caution) == 1
+    assert "c0: outside: a metal\n" in shown
+    assert "c1: outside" not in shown

@@ -26,9 +26,9 @@ from paraisite.processes.child import Child, ChildDiedError, import_path
 from paraisite.readers.stream import file_records
 from paraisite.screening.local import scan_locally
 from paraisite.screening.manifest import part_path
-from paraisite.screening.pieces import FilesPiece, Piece, RecordsPiece
 from paraisite.screening.scanner import ScannerSettings
 from paraisite.screening.sources import open_source
+from paraisite.sources.pieces import FilesPiece, Piece, RecordsPiece
 from paraisite.structures.crystal import ReadOptions
 from paraisite.structures.limits import ReadingLimits
 from paraisite.structures.origin import Origin, Record
