@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from paraisite.atomic import atomic_path
-from paraisite.errors import OutputError
+from paraisite.errors import OutputError, ParaisiteError
 from paraisite.phonons.anharmonic import AnharmonicPlan, fit_third_order, plan_third_order, third_order
 from paraisite.phonons.cost import check_memory
 from paraisite.phonons.forces import ForceStore
@@ -113,17 +113,19 @@ class Calculation:
         status, message = OK, ""
         try:
             self._all_stages()
-        except ComputeError as error:
+        except ParaisiteError as error:
             if error.code in _PASSING:
                 raise
             status, message = error.code, str(error)
-        except Exception as error:  # noqa: BLE001  # one crystal of many: its reason is a record
+        except Exception as error:  # one crystal of many: its reason is a record
             status, message = "compute_failed", f"{type(error).__name__}: {error}"
         record = self._record(status, message)
         write_record(self.folder, record)
         return record
 
     def _all_stages(self) -> None:
+        if self.potential is not None:
+            self.potential.check_elements(self.crystal.numbers)
         relaxed = self._do("relax", "relaxed", RelaxedCell, lambda: relax(self._start(), self.store, self.settings))
         ph3 = build_phono3py(relaxed, self.settings, self.born)
         phonons = self._do("harmonic", "phonons", Phonons, lambda: self._harmonic(ph3))
@@ -165,7 +167,7 @@ class Calculation:
         self._begin("anharmonic")
         self._third_order(ph3, plan)
         self._begin("conductivity")
-        return solve(ph3, phonons.mesh, plan, self.settings, self.folder, self._pause)
+        return solve(ph3, plan, self.settings, mesh=phonons.mesh, folder=self.folder, pause=self._pause)
 
     def _do(self, stage: str, name: str, kind: type[Any], work: Callable[[], Any]) -> Any:
         """The result of a stage: from its file, or by doing it."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paraisite.atomic import atomic_path
+from paraisite.errors import ParaisiteError
 from paraisite.phonons.settings import ComputeError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class ForceStore:
         """Forces on the atoms of equally large cells, [n_cells, n_atoms, 3] in eV/Å.
 
         Raises:
-            ComputeError: `forces_missing` where nothing can answer, `not_finite` for forces that are no numbers.
+            ComputeError: `forces_missing` where nothing can answer, `forces_not_finite` for forces that are no numbers.
         """
         return np.array([self.answer(atoms)["forces"] for atoms in cells])
 
@@ -95,18 +96,32 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
 def _evaluate(atoms: Atoms, potential: Potential) -> dict[str, np.ndarray]:
     copy = atoms.copy()
     copy.calc = potential.calculator
-    answer = {"forces": copy.get_forces(), "energy": np.asarray(copy.get_potential_energy())}
+    # What a calculator keeps of the cell before, such as neighbours, would change the order of its sums.
+    potential.calculator.reset()
     try:
-        answer["stress"] = copy.get_stress()
-    except NotImplementedError:
-        answer["stress"] = np.full(6, np.nan)
+        answer = {"forces": copy.get_forces(), "energy": copy.get_potential_energy(), "stress": _stress(copy)}
+    except ParaisiteError:
+        raise
+    except Exception as error:
+        raise ComputeError(
+            f"{potential.label} fails on a cell of {len(atoms)} atoms: {type(error).__name__}, {error}.",
+            code="potential_failed",
+        ) from error
     answer = {name: np.asarray(value, dtype=np.float64) for name, value in answer.items()}
     if answer["forces"].shape != (len(atoms), 3) or not np.isfinite(answer["forces"]).all():
         raise ComputeError(
             f"{potential.label} gives forces that are not finite on a cell of {len(atoms)} atoms; try another potential.",
-            code="not_finite",
+            code="forces_not_finite",
         )
     return answer
+
+
+def _stress(atoms: Atoms) -> np.ndarray:
+    """Stress in eV/Å³; NaN from a potential that has none."""
+    try:
+        return np.asarray(atoms.get_stress(), dtype=np.float64)
+    except NotImplementedError:
+        return np.full(6, np.nan)
 
 
 def stored_calculator(store: ForceStore) -> Any:

@@ -55,7 +55,7 @@ class Phonons(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_phono3py(relaxed: RelaxedCell, settings: ComputeSettings, born: Any = None) -> Phono3py:
-    """phono3py's object for a relaxed crystal, with supercells chosen by the settings.
+    """Phono3py object for a relaxed crystal, with supercells chosen by the settings.
 
     Args:
         relaxed: The crystal.
@@ -117,7 +117,7 @@ def second_order(ph3: Phono3py, store: ForceStore, settings: ComputeSettings) ->
 
 
 def phonopy_of(ph3: Phono3py) -> Any:
-    """phonopy's object with the same second-order force constants."""
+    """Phonopy object with the same second-order force constants."""
     from phonopy import Phonopy  # noqa: PLC0415
 
     phonon = Phonopy(

@@ -45,9 +45,10 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
 
 def solve(
     ph3: Phono3py,
-    mesh: tuple[int, int, int],
     plan: AnharmonicPlan,
     settings: ComputeSettings,
+    *,
+    mesh: tuple[int, int, int],
     folder: Path,
     pause: Callable[[], None],
 ) -> Conductivity:
@@ -55,9 +56,9 @@ def solve(
 
     Args:
         ph3: With force constants and forces.
-        mesh: Numbers of q-points.
         plan: How the third order was found.
         settings: Temperatures and checks.
+        mesh: Numbers of q-points.
         folder: Where phono3py's HDF5 goes.
         pause: Called between the parts; may raise to stop.
     """
@@ -83,9 +84,10 @@ def solve(
 
 def _check(
     ph3: Phono3py,
-    mesh: tuple[int, int, int],
     plan: AnharmonicPlan,
     settings: ComputeSettings,
+    *,
+    mesh: tuple[int, int, int],
     kappa: float,
     pause: Callable[[], None],
 ) -> Checks:

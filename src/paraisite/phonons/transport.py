@@ -69,7 +69,7 @@ class ModeTable(msgspec.Struct, frozen=True, kw_only=True):
 def run_conductivity(
     ph3: Phono3py, mesh: tuple[int, int, int], temperatures_k: tuple[float, ...], **options: Any
 ) -> Any:
-    """phono3py's conductivity object on a mesh.
+    """Conductivity object of phono3py on a mesh.
 
     Args:
         ph3: With force constants of both orders.
