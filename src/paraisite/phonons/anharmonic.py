@@ -96,10 +96,10 @@ def third_order(ph3: Phono3py, store: ForceStore, plan: AnharmonicPlan, settings
     """
     cells = displaced_third_order(ph3, plan, settings)
     forces = np.zeros((len(cells), plan.n_atoms, 3))
-    for row, atoms in zip(forces, cells, strict=True):
+    for index, atoms in enumerate(cells):
         if atoms is not None:
-            row[:] = store.answer(atoms)["forces"]
-            row -= row.mean(axis=0)
+            found = store.answer(atoms)["forces"]
+            forces[index] = found - found.mean(axis=0)
     ph3.forces = forces
 
 

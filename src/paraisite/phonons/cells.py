@@ -37,7 +37,7 @@ def standard_cell(atoms: Atoms, tolerance_angstrom: float, *, primitive: bool) -
     found = standardize_cell(cell, to_primitive=primitive, no_idealize=False, symprec=tolerance_angstrom)
     if found is None:
         raise ComputeError("spglib finds no space group; check the structure.", code="broken_symmetry")
-    lattice, positions, numbers = found
+    lattice, positions, numbers = (np.asarray(part) for part in found)
     order = np.argsort(numbers, kind="stable")
     return AseAtoms(numbers=numbers[order], cell=lattice, scaled_positions=positions[order], pbc=True)
 

@@ -73,7 +73,7 @@ class ForceStore:
     def put(self, atoms: Atoms, answer: dict[str, np.ndarray]) -> None:
         """Keep an answer."""
         with atomic_path(self.folder / f"{cell_key(atoms)}.npz") as temporary, temporary.open("wb") as handle:
-            np.savez(handle, **answer)  # type: ignore[arg-type]
+            np.savez(handle, **answer)
 
 
 def cell_key(atoms: Atoms) -> str:
@@ -128,14 +128,14 @@ def stored_calculator(store: ForceStore) -> Any:
     """An ASE calculator that answers from a store, for ASE's optimisers."""
     from ase.calculators.calculator import Calculator, all_changes  # noqa: PLC0415
 
-    class StoredCalculator(Calculator):  # type: ignore[misc]
-        implemented_properties = ("energy", "forces", "stress")
+    class StoredCalculator(Calculator):
+        def __init__(self) -> None:
+            super().__init__()  # type: ignore[no-untyped-call]
+            self.implemented_properties = ["energy", "forces", "stress"]
 
-        def calculate(
-            self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
-        ) -> None:
-            super().calculate(atoms, properties, system_changes)
-            answer = store.answer(self.atoms)
+        def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
+            super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+            answer = store.answer(atoms)
             self.results = {"energy": float(answer["energy"]), "forces": answer["forces"], "stress": answer["stress"]}
 
     return StoredCalculator()

@@ -83,8 +83,8 @@ def primitive_matrix(conventional: Any, settings: ComputeSettings) -> np.ndarray
     from spglib import get_symmetry_dataset  # noqa: PLC0415
 
     cell = (conventional.cell[:], conventional.get_scaled_positions(), conventional.numbers)
-    symbol = get_symmetry_dataset(cell, symprec=settings.symmetry_tolerance_angstrom).international
-    return np.array(_CENTRINGS[symbol[0]], dtype=np.float64)
+    found = get_symmetry_dataset(cell, symprec=settings.symmetry_tolerance_angstrom)
+    return np.array(_CENTRINGS["P" if found is None else found.international[0]], dtype=np.float64)
 
 
 _CENTRINGS = {

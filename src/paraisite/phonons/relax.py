@@ -90,7 +90,7 @@ def _optimise(start: Atoms, store: ForceStore, settings: ComputeSettings) -> tup
     atoms.set_constraint(FixSymmetry(atoms, symprec=settings.symmetry_tolerance_angstrom))
     if not np.isfinite(store.answer(atoms)["stress"]).all():
         raise ComputeError("the potential gives no stress, so the cell cannot be relaxed.", code="no_stress")
-    optimiser = BFGS(FrechetCellFilter(atoms), logfile=None)
+    optimiser = BFGS(FrechetCellFilter(atoms), logfile=None)  # type: ignore[arg-type]
     converged = optimiser.run(fmax=settings.force_tolerance, steps=settings.max_relaxation_steps)
     if not converged:
         raise ComputeError(

@@ -66,9 +66,9 @@ def solve(
     fine = run_conductivity(ph3, mesh, settings.temperatures_k)
     tensor, modes = np.array(fine.kappa[0]), mode_table(fine, index)
     write_hdf5(ph3, folder)
-    checks = (
-        _check(ph3, coarser(mesh), plan, settings, float(trace(tensor)[index]), pause) if settings.check else Checks()
-    )
+    checks = Checks()
+    if settings.check:
+        checks = _check(ph3, plan, settings, mesh=coarser(mesh), kappa=float(trace(tensor)[index]), pause=pause)
     transport = Transport(
         mesh=mesh,
         temperatures_k=list(settings.temperatures_k),

@@ -91,7 +91,7 @@ def coarser(mesh: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def trace(tensor: Any) -> np.ndarray:
     """A third of the trace of tensors [..., 6]."""
-    return np.asarray(tensor)[..., :3].mean(axis=-1)
+    return np.asarray(np.asarray(tensor)[..., :3].mean(axis=-1))
 
 
 def nearest_room(temperatures_k: tuple[float, ...]) -> int:
@@ -102,7 +102,7 @@ def nearest_room(temperatures_k: tuple[float, ...]) -> int:
 def affordable_direct(ph3: Phono3py) -> bool:
     """Whether the collision matrix of the mesh that is set is small enough; call after a conductivity was run on it."""
     conductivity = ph3.thermal_conductivity
-    return len(conductivity.grid_points) * conductivity.frequencies.shape[1] * 3 <= LARGEST_MATRIX
+    return bool(len(conductivity.grid_points) * conductivity.frequencies.shape[1] * 3 <= LARGEST_MATRIX)
 
 
 def mode_table(conductivity: Any, index: int) -> ModeTable:
