@@ -73,7 +73,7 @@ class ForceStore:
     def put(self, atoms: Atoms, answer: dict[str, np.ndarray]) -> None:
         """Keep an answer."""
         with atomic_path(self.folder / f"{cell_key(atoms)}.npz") as temporary, temporary.open("wb") as handle:
-            np.savez(handle, **answer)
+            np.savez(handle, **answer)  # type: ignore[arg-type]
 
 
 def cell_key(atoms: Atoms) -> str:
