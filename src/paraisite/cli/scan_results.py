@@ -80,7 +80,7 @@ def top(
 
     if lowest is None and highest is None:
         lowest = DEFAULT_TOP
-    selection = _selection(
+    selection = make_selection(
         lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
     )
     table = select_rows(out, selection, features)
@@ -117,7 +117,7 @@ def export(
 
     if csv is None and structures is None:
         raise ParaisiteError("Say what to write: --csv FILE, --structures FOLDER, or both.")
-    selection = _selection(
+    selection = make_selection(
         lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
     )
     failed = 0
@@ -159,7 +159,7 @@ def analyze(
     say(f"Report: {run(outs, output, options, force=force)}", stderr=False)
 
 
-def _selection(
+def make_selection(
     lowest: int | None,
     highest: int | None,
     max_atoms: int | None,
@@ -170,6 +170,7 @@ def _selection(
     unique: bool,
     where: str | None,
 ) -> Selection:
+    """The selection that the options of a command ask for."""
     from paraisite.screening.selection import Selection
 
     return Selection(
