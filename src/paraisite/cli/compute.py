@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from paraisite.phonons.queue import Computation
     from paraisite.phonons.settings import ComputeSettings
-    from paraisite.screening.selection import Selection
 
 _SHOWN = {
     "material_id": "id", "formula": "formula", "computed_kappa": "κ computed", "convergence_error": "± share",

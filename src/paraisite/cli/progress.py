@@ -21,9 +21,8 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from paraisite.phonons.calculation import Step
-    from paraisite.phonons.worker import Answer
     from paraisite.fetch.common import FetchProgress
+    from paraisite.phonons.worker import Answer
     from paraisite.screening.scan import ScanProgress
     from paraisite.training.network.options import Report, StageProgress
 
@@ -127,16 +126,18 @@ class ComputeLine:
         """Begin with nothing done."""
         self.progress, self.task, self.total = progress, task, total
         self._done = 0
-        self._at_work: dict[str, Step] = {}
+        self._at_work: dict[str, str] = {}
 
     def answered(self, answer: Answer) -> None:
         """Show what a worker reports."""
-        if hasattr(answer, "stage"):
-            self._at_work[answer.material_id] = answer
+        from paraisite.phonons.calculation import Step
+
+        if isinstance(answer, Step):
+            self._at_work[answer.material_id] = f"{answer.stage} ({answer.force_calls} force calls)"
         else:
             self._done += 1
-            self._at_work.pop(getattr(answer, "material_id", ""), None)
-        parts = [f"{step.material_id} {step.stage} ({step.force_calls} force calls)" for step in self._at_work.values()]
+            self._at_work.pop(answer.material_id, None)
+        parts = [f"{name} {doing}" for name, doing in self._at_work.items()]
         sentence = "; ".join([f"{self._done} of {self.total} crystals", *parts])
         self.progress.update(self.task, description=sentence, completed=self._done)
 

@@ -238,4 +238,4 @@ def _entries(crystals: list[Crystal]) -> list[Entry]:
 def _warnings(crystal: Crystal) -> list[str]:
     """What a computed κ does not hold: the heat that a metal's electrons carry."""
     metal = metal_concern(crystal.formula)
-    return [] if metal is None else [f"{metal.message}; κ here is the lattice's alone."]
+    return [] if metal is None else [f"{metal.sentence}; κ here is the lattice's alone."]

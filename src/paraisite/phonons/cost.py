@@ -121,7 +121,7 @@ def total_cost(crystals: Sequence[Crystal], settings: ComputeSettings, potential
         potential: Whose time is measured.
         folder: A folder for the one answer.
     """
-    estimates = []
+    estimates: list[CostEstimate] = []
     for crystal in crystals[:_ESTIMATED]:
         with suppress(ParaisiteError):
             potential.check_elements(crystal.numbers)

@@ -48,6 +48,11 @@ class Left:
     entry: Entry
     reason: str
 
+    @property
+    def material_id(self) -> str:
+        """The crystal."""
+        return self.entry.material_id
+
 
 Answer = Step | ComputeRecord | Left
 
