@@ -62,6 +62,6 @@ def require_weights(path: str, name: str) -> Path:
     file = Path(path).expanduser()
     if not file.is_file():
         raise PotentialError(
-            f"The potential {name} needs a file of weights, and {file} is none.", code="weights_missing"
+            f"The potential {name} needs a file of weights, and {file} does not exist.", code="weights_missing"
         )
     return file
