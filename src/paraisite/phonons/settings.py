@@ -58,7 +58,7 @@ class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
     cutoff_angstrom: float = 6.0
     max_unknowns: int = 4000
     equations_per_unknown: float = 4.0
-    mesh_length_angstrom: float = 50.0
+    mesh_length_angstrom: float = 40.0
     temperatures_k: tuple[float, ...] = TEMPERATURES_K
     imaginary: Literal["stop", "follow", "go-on"] = "stop"
     direct_solution: bool = False
