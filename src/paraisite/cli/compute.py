@@ -84,7 +84,7 @@ def compute(
     from paraisite.phonons.table import computed_table
 
     selection = make_selection(lowest, highest, max_atoms, elements, without_elements, domain, None, unique, where)
-    settings = _settings(temperatures, setting or [])
+    settings, array_part = _settings(temperatures, setting or []), _part(part)
     computation = prepare_computation(
         source or None,
         output=output,
@@ -101,7 +101,7 @@ def compute(
         options = ComputeOptions(
             processes=processes,
             device=device,
-            part=_part(part),
+            part=array_part,
             max_minutes=max_minutes,
             on_answer=line.answered,
         )

@@ -190,6 +190,8 @@ def _create(
 def _collect(source: Any, selection: Selection | None) -> tuple[list[Crystal], list[ReadFailure]]:
     """Crystals and failures, each crystal once."""
     items: Iterable[Crystal | ReadFailure]
+    if isinstance(source, list | tuple) and len(source) == 1:
+        source = source[0]
     if isinstance(source, str | Path) and (Path(source) / MANIFEST).is_file():
         rows = select_rows(source, selection or Selection())
         items = _in_order(list(rows["source"]))
