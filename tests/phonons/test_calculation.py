@@ -226,7 +226,7 @@ def test_a_relaxation_that_does_not_converge_is_a_record(tmp_path: Path) -> None
     crystal = from_ase(bulk("Ar", "fcc", a=5.0), material_id="argon")
     record = Calculation(crystal=crystal, folder=tmp_path, potential=lennard_jones_argon(), settings=settings).run()
     assert record.status == "not_converged"
-    assert "--max-relaxation-steps" in record.message
+    assert "max_relaxation_steps" in record.message
 
 
 def test_an_element_unknown_to_the_potential_is_a_record_without_a_force_call(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_too_much_memory_is_refused_before_the_third_order(tmp_path: Path) -> No
     )
     record = compute_argon(tmp_path, settings=settings)
     assert record.status == "too_large"
-    assert "--max-memory-gib" in record.message
+    assert "max_memory_gib" in record.message
 
 
 def test_a_cell_beyond_the_limit_is_refused(tmp_path: Path) -> None:

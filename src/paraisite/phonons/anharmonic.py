@@ -119,6 +119,6 @@ def fit_third_order(ph3: Phono3py, plan: AnharmonicPlan, settings: ComputeSettin
     except np.linalg.LinAlgError as error:
         raise ComputeError(
             f"{plan.n_cells} displaced cells do not determine {plan.n_unknowns} force constants; raise "
-            "--equations-per-unknown.",
+            "the setting equations_per_unknown.",
             code="fit_failed",
         ) from error

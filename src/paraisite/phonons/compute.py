@@ -150,7 +150,7 @@ def _crashed(worker: Worker, crash: TaskCrashedError, *, out: Path, computation:
         material_id=task.entry.material_id,
         formula=task.entry.formula,
         status=CRASHED,
-        message="its process ended twice, most likely for want of memory; use a smaller --max-supercell-atoms.",
+        message="its process ended twice, most likely for want of memory; make the setting max_supercell_atoms smaller.",
         potential=computation.potential,
         potential_version="",
         level="",

@@ -168,6 +168,6 @@ def check_memory(ph3: Phono3py, plan: AnharmonicPlan, mesh: tuple[int, int, int]
     if needed > settings.max_memory_gib:
         raise ComputeError(
             f"about {needed:.0f} GiB of memory are needed, more than the {settings.max_memory_gib:g} GiB of "
-            "--max-memory-gib; raise it, or make --mesh-length-angstrom shorter.",
+            "setting max_memory_gib; raise it, or make mesh_length_angstrom shorter.",
             code="too_large",
         )
