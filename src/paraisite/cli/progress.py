@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,8 +22,9 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from paraisite.fetch.common import FetchProgress
+    from paraisite.models.interface import FitProgress
     from paraisite.phonons.worker import Answer
-    from paraisite.screening.scan import ScanProgress
+    from paraisite.screening.options import ScanProgress
     from paraisite.training.network.options import Report, StageProgress
 
 
@@ -41,6 +42,36 @@ def training_progress(console: Console) -> Iterator[Report]:
     )
     with Progress(*columns, console=console) as progress:
         yield _reporter(progress)
+
+
+@contextmanager
+def fit_progress(console: Console) -> Iterator[Callable[[StageProgress | FitProgress], None]]:
+    """Show how far a fit of any kind is while the block fits; give the function that reports."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+    with ExitStack() as stack:
+        shown: list[Callable[[Any], None]] = []
+
+        def report(update: StageProgress | FitProgress) -> None:
+            if not shown:
+                if hasattr(update, "epoch"):
+                    shown.append(stack.enter_context(training_progress(console)))
+                else:
+                    shown.append(_step_reporter(stack.enter_context(Progress(*columns, console=console))))
+            shown[0](update)
+
+        yield report
+
+
+def _step_reporter(progress: Progress) -> Callable[[FitProgress], None]:
+    """A bar a step."""
+    tasks: dict[str, TaskID] = {}
+
+    def report(update: FitProgress) -> None:
+        if update.step not in tasks:
+            tasks[update.step] = progress.add_task(update.step, total=update.total)
+        progress.update(tasks[update.step], completed=update.done, total=update.total)
+
+    return report
 
 
 def _reporter(progress: Progress) -> Report:

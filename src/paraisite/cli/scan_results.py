@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from paraisite.cli.options import ForceOption
-from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_predictions, show_table
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, require_free, say, show_predictions, show_table
+from paraisite.cli.scan_state import says_scan_state
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
@@ -46,20 +47,24 @@ WhereOption = Annotated[
 ]
 
 
+@says_scan_state
 def query(
     out: OutArgument,
     sql: Annotated[str, typer.Argument(help="One SELECT over the view scan; 'DESCRIBE scan' lists its columns.")],
     csv: CsvOption = None,
     json: JsonOption = None,
     features: FeaturesOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Answer a SELECT over the rows of a scan; the query can read nothing else, and change nothing."""
     from paraisite.screening.query import stream_query
 
+    require_free(csv, json, inputs=_read(out, features), force=force)
     with closing(stream_query(out, sql, features)) as chunks:
         _give(chunks, csv, json)
 
 
+@says_scan_state
 def top(
     out: OutArgument,
     lowest: LowestOption = None,
@@ -74,10 +79,12 @@ def top(
     features: FeaturesOption = None,
     csv: CsvOption = None,
     json: JsonOption = None,
+    force: ForceOption = False,
 ) -> None:
     """List the crystals of the lowest or highest κ that pass some conditions; the lowest 20 if nothing is asked for."""
     from paraisite.screening.selection import select_rows
 
+    require_free(csv, json, inputs=_read(out, features), force=force)
     if lowest is None and highest is None:
         lowest = DEFAULT_TOP
     selection = make_selection(
@@ -92,6 +99,7 @@ def top(
         show_predictions(table, Console())
 
 
+@says_scan_state
 def export(
     out: OutArgument,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the chosen rows into this CSV file.")] = None,
@@ -111,7 +119,6 @@ def export(
     force: ForceOption = False,
 ) -> int:
     """Write rows of a scan as CSV, or its crystals as CIF files, read again from where the scan found them."""
-    from paraisite.outputs import refuse_existing
     from paraisite.screening.export import EXPORTED, export_structures
     from paraisite.screening.selection import export_csv
 
@@ -121,8 +128,8 @@ def export(
         lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
     )
     failed = 0
+    require_free(csv, inputs=_read(out, features), force=force)
     if csv is not None:
-        refuse_existing(csv, force=force)
         say(f"{export_csv(out, csv, selection, features)} rows: {csv}")
     if structures is not None:
         table = export_structures(out, structures, selection, features, force=force)
@@ -134,6 +141,7 @@ def export(
     return SOME_FAILED if failed else 0
 
 
+@says_scan_state
 def analyze(
     outs: Annotated[
         list[Path], typer.Argument(help="Folders of scans of the same crystals, such as the paper's steps.")
@@ -184,6 +192,16 @@ def make_selection(
         unique=unique,
         where=where,
     )
+
+
+def _read(out: Path, features: Path | None) -> Iterator[Path]:
+    """Files that a command on a scan reads."""
+    from paraisite.screening.manifest import MANIFEST, PARTS
+
+    yield out / MANIFEST
+    yield from (out / PARTS).glob("*")
+    if features is not None:
+        yield features
 
 
 def _symbols(text: str) -> tuple[str, ...]:

@@ -194,7 +194,7 @@ def _collect(source: Any, selection: Selection | None) -> tuple[list[Crystal], l
         source = source[0]
     if isinstance(source, str | Path) and (Path(source) / MANIFEST).is_file():
         rows = select_rows(source, selection or Selection())
-        items = _in_order(list(rows["source"]))
+        items = _in_order(list(rows["source"]), source)
     elif isinstance(source, str | Path):
         items = iter_crystals([source])
     elif isinstance(source, Sequence) and all(isinstance(item, str | Path) for item in source):
@@ -211,8 +211,8 @@ def _collect(source: Any, selection: Selection | None) -> tuple[list[Crystal], l
     return list(crystals.values()), failures
 
 
-def _in_order(sources: list[str]) -> Iterator[Crystal | ReadFailure]:
-    found = {item.source: item for item in read_sources(sources)}
+def _in_order(sources: list[str], scan: str | Path) -> Iterator[Crystal | ReadFailure]:
+    found = {item.source: item for item in read_sources(sources, scan)}
     return (found[source] for source in sources if source in found)
 
 
