@@ -27,7 +27,10 @@ from paraisite.structures import from_ase
 pytest.importorskip("phono3py")
 
 SMALL = ComputeSettings(
-    anharmonic_length_angstrom=9.0, harmonic_length_angstrom=9.0, mesh_length_angstrom=22.0, temperatures_k=(50.0, 100.0)
+    anharmonic_length_angstrom=9.0,
+    harmonic_length_angstrom=9.0,
+    mesh_length_angstrom=22.0,
+    temperatures_k=(50.0, 100.0),
 )
 """Settings for a second rather than a minute: supercells of 32 atoms and 7³ q-points."""
 
@@ -60,7 +63,9 @@ def test_argon_is_what_phono3py_gives_when_called_directly(tmp_path: Path) -> No
     def forces_on(cell: PhonopyAtoms | None) -> np.ndarray:
         if cell is None:
             return np.zeros((32, 3))
-        atoms = Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True, calculator=calculator)
+        atoms = Atoms(
+            cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True, calculator=calculator
+        )
         return atoms.get_forces()
 
     direct = Phono3py(
@@ -142,7 +147,7 @@ def test_a_finished_calculation_is_not_done_again(argon: tuple[Path, ComputeReco
 
 
 def test_a_folder_of_other_settings_is_refused(argon: tuple[Path, ComputeRecord]) -> None:
-    with pytest.raises(OutputError, match="other settings .*mesh_length_angstrom"):
+    with pytest.raises(OutputError, match=r"other settings .*mesh_length_angstrom"):
         compute_argon(argon[0], settings=ComputeSettings(mesh_length_angstrom=30.0))
 
 

@@ -89,7 +89,8 @@ def test_going_on_computes_what_is_left_alone(computed: Path, tmp_path: Path) ->
 
 def test_parts_of_a_job_array_share_a_folder(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    computation = prepare_computation([folder / "cubic.cif", folder / "salt.cif"], output=out, potential=ARGON, settings=SMALL)
+    files = [folder / "cubic.cif", folder / "salt.cif"]
+    computation = prepare_computation(files, output=out, potential=ARGON, settings=SMALL)
     run_computation(out, computation, ComputeOptions(part=(2, 2)))
     assert list(pd.read_csv(out / "computed.csv")["material_id"]) == ["salt"]
     run_computation(out, computation, ComputeOptions(part=(1, 2), processes=2))
@@ -115,6 +116,20 @@ def test_crystals_of_a_scan_are_chosen_as_by_top(folder: Path, tmp_path: Path) -
     assert main(["compute", str(tmp_path / "scan"), *words, "-o", str(out), *WORDS, "--max-minutes", "0"]) == 3
     chosen = [entry.formula for entry in open_computation(out).entries]
     assert chosen == ["Ar"]
+
+
+def test_the_computed_kappa_stands_beside_the_predicted_one(
+    computed: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scan", str(folder), "-o", str(tmp_path / "scan"), "-p", "1"]) == 3
+    capsys.readouterr()
+    assert main(["top", str(tmp_path / "scan"), "--with", str(computed)]) == 0
+    assert "κ computed" in capsys.readouterr().out
+    assert main(["top", str(tmp_path / "scan"), "--with", str(computed), "--csv", str(tmp_path / "top.csv")]) == 0
+    rows = pd.read_csv(tmp_path / "top.csv").set_index("material_id")
+    assert rows.loc["argon", "computed_kappa"] > 0
+    assert main(["top", str(tmp_path / "scan"), "--with", str(folder)]) == 1
+    assert "computed.csv" in capsys.readouterr().err
 
 
 def test_a_process_that_is_killed_twice_gives_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

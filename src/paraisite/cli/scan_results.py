@@ -77,6 +77,9 @@ def top(
     unique: UniqueOption = False,
     where: WhereOption = None,
     features: FeaturesOption = None,
+    with_computed: Annotated[
+        Path | None, typer.Option("--with", help="Folder of a computation: its κ stands beside the predicted one.")
+    ] = None,
     csv: CsvOption = None,
     json: JsonOption = None,
     force: ForceOption = False,
@@ -84,6 +87,8 @@ def top(
     """List the crystals of the lowest or highest κ that pass some conditions; the lowest 20 if nothing is asked for."""
     from paraisite.screening.selection import select_rows
 
+    if with_computed is not None:
+        features = _computed(with_computed, features)
     require_free(csv, json, inputs=_read(out, features), force=force)
     if lowest is None and highest is None:
         lowest = DEFAULT_TOP
@@ -165,6 +170,17 @@ def analyze(
 
     options = AnalysisOptions(tuple(labels or ()), features, tuple(compare or ()), candidates)
     say(f"Report: {run(outs, output, options, force=force)}", stderr=False)
+
+
+def _computed(folder: Path, features: Path | None) -> Path:
+    """The table of a computation, to be joined."""
+    from paraisite.phonons.table import COMPUTED_TABLE
+
+    if features is not None:
+        raise ParaisiteError("Give --features or --with, not both: one table is joined.")
+    if not (folder / COMPUTED_TABLE).is_file():
+        raise ParaisiteError(f"{folder} holds no {COMPUTED_TABLE}; give the folder of `paraisite compute`.")
+    return folder / COMPUTED_TABLE
 
 
 def make_selection(
