@@ -136,7 +136,7 @@ class Calculation:
             )
         plan = self._do("anharmonic", "plan", AnharmonicPlan, lambda: plan_third_order(ph3, self.settings))
         check_memory(ph3, plan, phonons.mesh, self.settings)
-        self._do("conductivity", "conductivity", Conductivity, lambda: self._solve(ph3, phonons, plan))
+        self._do("conductivity", "conductivity", Conductivity, lambda: self._solve(ph3, plan))
 
     def _start(self) -> Atoms:
         return to_ase(self.crystal)
@@ -161,13 +161,13 @@ class Calculation:
         with atomic_path(self.folder / "fc3.hdf5") as temporary:
             write_fc3_to_hdf5(ph3.fc3, ph3.fc3_nonzero_indices, str(temporary), ph3.primitive.p2s_map, ph3.fc3_cutoff)
 
-    def _solve(self, ph3: Phono3py, phonons: Phonons, plan: AnharmonicPlan) -> Conductivity:
+    def _solve(self, ph3: Phono3py, plan: AnharmonicPlan) -> Conductivity:
         if ph3.fc2 is None:  # a calculation that goes on after its harmonic stage
             self._second_order(ph3)
         self._begin("anharmonic")
         self._third_order(ph3, plan)
         self._begin("conductivity")
-        return solve(ph3, plan, self.settings, mesh=phonons.mesh, folder=self.folder, pause=self._pause)
+        return solve(ph3, plan, self.settings, folder=self.folder, pause=self._pause)
 
     def _do(self, stage: str, name: str, kind: type[Any], work: Callable[[], Any]) -> Any:
         """The result of a stage: from its file, or by doing it."""

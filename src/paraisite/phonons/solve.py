@@ -12,10 +12,11 @@ import numpy as np
 from paraisite.phonons.anharmonic import SHORTER_CUTOFF, AnharmonicPlan, fit_third_order
 from paraisite.phonons.settings import ComputeSettings
 from paraisite.phonons.transport import (
+    COARSER,
     ModeTable,
     Transport,
     affordable_direct,
-    coarser,
+    mesh_of,
     mode_table,
     nearest_room,
     run_conductivity,
@@ -48,7 +49,6 @@ def solve(
     plan: AnharmonicPlan,
     settings: ComputeSettings,
     *,
-    mesh: tuple[int, int, int],
     folder: Path,
     pause: Callable[[], None],
 ) -> Conductivity:
@@ -58,17 +58,17 @@ def solve(
         ph3: With force constants and forces.
         plan: How the third order was found.
         settings: Temperatures and checks.
-        mesh: Numbers of q-points.
         folder: Where phono3py's HDF5 goes.
         pause: Called between the parts; may raise to stop.
     """
     index = nearest_room(settings.temperatures_k)
-    fine = run_conductivity(ph3, mesh, settings.temperatures_k)
+    fine = run_conductivity(ph3, settings.mesh_length_angstrom, settings.temperatures_k)
+    mesh = mesh_of(ph3)
     tensor, modes = np.array(fine.kappa[0]), mode_table(fine, index)
     write_hdf5(ph3, folder)
     checks = Checks()
     if settings.check:
-        checks = _check(ph3, plan, settings, mesh=coarser(mesh), kappa=float(trace(tensor)[index]), pause=pause)
+        checks = _check(ph3, plan, settings, kappa=float(trace(tensor)[index]), pause=pause)
     transport = Transport(
         mesh=mesh,
         temperatures_k=list(settings.temperatures_k),
@@ -87,23 +87,22 @@ def _check(
     plan: AnharmonicPlan,
     settings: ComputeSettings,
     *,
-    mesh: tuple[int, int, int],
     kappa: float,
     pause: Callable[[], None],
 ) -> Checks:
-    index = nearest_room(settings.temperatures_k)
+    index, length = nearest_room(settings.temperatures_k), COARSER * settings.mesh_length_angstrom
     pause()
-    rough = run_conductivity(ph3, mesh, settings.temperatures_k, transport_type="SMM19")
+    rough = run_conductivity(ph3, length, settings.temperatures_k, transport_type="SMM19")
     parts = {name: trace(value[0]) for name, value in rough.get_extra_kappa_output().items()}
     on_mesh = float(parts["kappa_intra"][index])
     direct: list[float] = []
     if settings.direct_solution and affordable_direct(ph3):
         pause()
-        found = run_conductivity(ph3, mesh, settings.temperatures_k, is_LBTE=True)
+        found = run_conductivity(ph3, length, settings.temperatures_k, is_LBTE=True)
         direct = (trace(found.kappa[0]) / trace(found.kappa_RTA[0])).tolist()
     pause()
     fit_third_order(ph3, plan, settings, SHORTER_CUTOFF * plan.cutoff_angstrom)
-    shorter = trace(run_conductivity(ph3, mesh, (settings.temperatures_k[index],)).kappa[0])
+    shorter = trace(run_conductivity(ph3, length, (settings.temperatures_k[index],)).kappa[0])
     return Checks(
         kappa_coherence=parts["kappa_inter"].tolist(),
         kappa_direct=direct,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LARGEST_MATRIX = 6000
 """Rows of a collision matrix that is still diagonalised: 0.3 GB and about two minutes."""
+COARSER = 0.75
+"""The check uses a mesh of this share of the length."""
 _ROOM_K = 300.0
 _POINTS = 60
 
@@ -67,26 +69,26 @@ class ModeTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_conductivity(
-    ph3: Phono3py, mesh: tuple[int, int, int], temperatures_k: tuple[float, ...], **options: Any
+    ph3: Phono3py, mesh_length_angstrom: float, temperatures_k: tuple[float, ...], **options: Any
 ) -> Any:
     """Conductivity object of phono3py on a mesh.
 
     Args:
         ph3: With force constants of both orders.
-        mesh: Numbers of q-points.
+        mesh_length_angstrom: Length of the mesh; phono3py makes it a generalised one where only that has the symmetry.
         temperatures_k: Temperatures.
         options: Further options of `Phono3py.run_thermal_conductivity`.
     """
-    ph3.mesh_numbers = list(mesh)
+    ph3.mesh_numbers = float(mesh_length_angstrom)
     ph3.init_phph_interaction()
     ph3.run_thermal_conductivity(temperatures=list(temperatures_k), is_isotope=True, log_level=0, **options)
     return ph3.thermal_conductivity
 
 
-def coarser(mesh: tuple[int, int, int]) -> tuple[int, int, int]:
-    """A mesh with about three quarters of the points along each vector."""
-    a, b, c = (max(1, round(0.75 * value)) for value in mesh)
-    return a, b, c
+def mesh_of(ph3: Phono3py) -> tuple[int, int, int]:
+    """Numbers of q-points of the mesh that is set, along the vectors of its grid."""
+    a, b, c = ph3.mesh_numbers
+    return int(a), int(b), int(c)
 
 
 def trace(tensor: Any) -> np.ndarray:
