@@ -1,0 +1,261 @@
+"""Hand-over to DFT: what is written, what is read back, and that κ comes out the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+sys.path.append(str(Path(__file__).parent))
+
+from dft_files import write_pw_out, write_vasprun
+
+from paraisite.errors import OutputError
+from paraisite.phonons.calculation import Calculation
+from paraisite.phonons.forces import ForceStore, cell_key
+from paraisite.phonons.handover import Handover, displaced_cells, read_forces, write_inputs
+from paraisite.phonons.potentials.registry import load_potential
+from paraisite.phonons.record import ComputeRecord, read_record
+from paraisite.phonons.settings import ComputeError, ComputeSettings
+from paraisite.structures import Crystal, from_ase
+
+SETTINGS = ComputeSettings(
+    mesh_length_angstrom=15,
+    temperatures_k=(50.0, 100.0),
+    harmonic_length_angstrom=9.0,
+    cutoff_angstrom=4.5,
+    check=False,
+)
+
+
+@pytest.fixture(scope="module")
+def argon() -> Crystal:
+    return from_ase(bulk("Ar", "fcc", a=5.3), "argon")
+
+
+@pytest.fixture(scope="module")
+def by_potential(argon: Crystal, tmp_path_factory: pytest.TempPathFactory) -> ComputeRecord:
+    folder = tmp_path_factory.mktemp("potential")
+    potential = load_potential("lennard-jones:argon")
+    record = Calculation(crystal=argon, folder=folder, potential=potential, settings=SETTINGS).run()
+    assert record.status == "ok", record.message
+    return record
+
+
+@pytest.fixture
+def inputs(argon: Crystal, by_potential: ComputeRecord, tmp_path: Path) -> Path:
+    write_inputs(argon, tmp_path / "inputs", SETTINGS, relaxed=by_potential.relaxed)
+    return tmp_path / "inputs"
+
+
+@pytest.fixture
+def answers(by_potential: ComputeRecord, tmp_path: Path) -> dict[str, np.ndarray]:
+    assert by_potential.relaxed
+    store = ForceStore(tmp_path / "answers", load_potential("lennard-jones:argon"))
+    cells = displaced_cells(by_potential.relaxed, SETTINGS).displaced
+    return {name: store.answer(atoms)["forces"] for name, atoms in cells.items()}
+
+
+def write_all(inputs: Path, answers: dict[str, np.ndarray], relaxed: object, *, leave_out: str = "") -> None:
+    for name, atoms in displaced_cells(relaxed, SETTINGS).displaced.items():
+        if name != leave_out:
+            write_vasprun(inputs / "vasp" / name / "vasprun.xml", atoms, answers[name])
+
+
+def finish(handover: Handover, folder: Path) -> ComputeRecord:
+    return Calculation(crystal=handover.crystal(), folder=folder, potential=None, settings=handover.settings).run()
+
+
+def test_forces_by_vasprun_give_the_kappa_of_the_potential(
+    inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    write_all(inputs, answers, by_potential.relaxed)
+    record = finish(read_forces(inputs, tmp_path / "calculation"), tmp_path / "calculation")
+    assert record.status == "ok", record.message
+    assert record.transport
+    assert by_potential.transport
+    np.testing.assert_allclose(
+        record.transport.kappa_tensor, by_potential.transport.kappa_tensor, rtol=1e-10, atol=1e-12
+    )
+    assert (record.potential, record.level) == ("VASP", "DFT (PBE) by VASP")
+    assert record.potential_version == "6.4.2, PBE, 520 eV, PAW_PBE Ar 07Sep2000"
+    assert record.force_calls == len(answers)
+
+
+def test_forces_by_espresso_are_those_that_it_prints(
+    inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    for name, atoms in displaced_cells(by_potential.relaxed, SETTINGS).displaced.items():
+        write_pw_out(inputs / "espresso" / name / "pw.out", atoms, answers[name])
+    record = finish(read_forces(inputs, tmp_path / "calculation"), tmp_path / "calculation")
+    assert record.level == "DFT (PBE) by Quantum ESPRESSO"
+    assert record.potential_version == "7.2, PBE, 90.0000 Ry, Ar.upf"
+    assert record.status == "ok", record.message
+    store = ForceStore(tmp_path / "calculation" / "forces", None)
+    for name, atoms in displaced_cells(by_potential.relaxed, SETTINGS).displaced.items():
+        # pw.x prints forces to 1e-8 Ry/Bohr, so half of 2.6e-7 eV/Å is lost.
+        np.testing.assert_allclose(store.answer(atoms)["forces"], answers[name], rtol=0, atol=1.3e-7)
+
+
+def test_force_files_of_phono3py_give_the_kappa_of_the_potential(
+    inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    import phono3py
+    from phono3py.file_IO import write_FORCES_FC2
+
+    ph3 = phono3py.load(inputs / "phono3py_disp.yaml", produce_fc=False, log_level=0)
+    forces = {order: np.array([answers[n] for n in answers if n.startswith(order)]) for order in ("fc2", "fc3")}
+    write_FORCES_FC2(ph3.phonon_dataset, forces["fc2"], filename=inputs / "FORCES_FC2")
+    rows = np.concatenate([ph3.dataset["displacements"], forces["fc3"]], axis=2).reshape(-1, 6)
+    np.savetxt(inputs / "FORCES_FC3", rows)
+    record = finish(read_forces(inputs, tmp_path / "calculation"), tmp_path / "calculation")
+    assert record.transport
+    assert by_potential.transport
+    # FORCES_FC2 holds ten decimals.
+    np.testing.assert_allclose(record.transport.kappa, by_potential.transport.kappa, rtol=1e-5)
+    assert any("no method" in warning for warning in record.warnings)
+    np.savetxt(inputs / "FORCES_FC3", np.concatenate([-rows[:, :3], rows[:, 3:]], axis=1))
+    with pytest.raises(ComputeError, match="other displacements"):
+        read_forces(inputs, tmp_path / "another")
+
+
+def test_missing_cells_are_named_and_the_others_kept(
+    inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    write_all(inputs, answers, by_potential.relaxed, leave_out="fc3-00002")
+    with pytest.raises(ComputeError, match=r"lacks the forces of 1 cells: fc3-00002;") as caught:
+        read_forces(inputs, tmp_path / "calculation")
+    assert caught.value.code == "forces_missing"
+    assert len(list((tmp_path / "calculation" / "forces").iterdir())) == len(answers) - 1
+    write_all(inputs, answers, by_potential.relaxed)
+    assert finish(read_forces(inputs, tmp_path / "calculation"), tmp_path / "calculation").status == "ok"
+
+
+def spoil(inputs: Path, name: str, old: str, new: str) -> None:
+    path = inputs / "vasp" / name / "vasprun.xml"
+    text = path.read_text(encoding="latin-1")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="latin-1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("<c>Ar</c>", "<c>Ne</c>", "other elements"),
+        ("</modeling>", "", "cannot be read|not finished"),
+        ('name="NELM">120', 'name="NELM">2', "did not converge"),
+        ('name="GGA"> PE', 'name="GGA"> PS', ""),
+        ('"GGA">    PE', '"GGA">    PS', "compute all by one method"),
+        (">6.4.2", ">6.5.0", "compute all by one method"),
+    ],
+)
+def test_an_output_that_does_not_fit_is_refused(
+    old: str,
+    new: str,
+    reason: str,
+    inputs: Path,
+    answers: dict[str, np.ndarray],
+    by_potential: ComputeRecord,
+    tmp_path: Path,
+) -> None:
+    write_all(inputs, answers, by_potential.relaxed)
+    spoil(inputs, "fc3-00002", old, new)
+    if not reason:  # the parameters that VASP used count, not the file that asked for them
+        read_forces(inputs, tmp_path / "calculation")
+        return
+    with pytest.raises(ComputeError, match=reason) as caught:
+        read_forces(inputs, tmp_path / "calculation")
+    assert caught.value.code == "invalid_forces"
+    assert "fc3-00002" in str(caught.value)
+
+
+def test_the_output_of_another_cell_is_refused(
+    inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    write_all(inputs, answers, by_potential.relaxed)
+    one, other = (inputs / "vasp" / name / "vasprun.xml" for name in ("fc3-00001", "fc3-00002"))
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(ComputeError, match=r"fc3-00001.vasprun.xml has an atom 0.0\d+ Å away from its place"):
+        read_forces(inputs, tmp_path / "calculation")
+
+
+def test_a_begun_calculation_keeps_its_forces(
+    inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    write_all(inputs, answers, by_potential.relaxed)
+    folder = tmp_path / "calculation"
+    first = finish(read_forces(inputs, folder), folder)
+    read_forces(inputs, folder)
+    assert read_record(folder) == first
+    write_vasprun(
+        inputs / "vasp" / "fc2-00001" / "vasprun.xml",
+        displaced_cells(by_potential.relaxed, SETTINGS).displaced["fc2-00001"],
+        1.01 * answers["fc2-00001"],
+    )
+    with pytest.raises(OutputError, match="other forces of fc2-00001"):
+        read_forces(inputs, folder)
+
+
+def test_forces_never_go_into_the_folder_of_a_potential(
+    argon: Crystal, inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    folder = tmp_path / "calculation"
+    stopped = Calculation(
+        crystal=argon, folder=folder, potential=load_potential("lennard-jones:argon"), settings=SETTINGS, deadline=0.0
+    )
+    with pytest.raises(ComputeError):
+        stopped.run()
+    write_all(inputs, answers, by_potential.relaxed)
+    with pytest.raises(OutputError, match="another calculation"):
+        read_forces(inputs, folder)
+
+
+def test_the_forces_of_the_perfect_cell_are_taken_off(
+    inputs: Path, answers: dict[str, np.ndarray], by_potential: ComputeRecord, tmp_path: Path
+) -> None:
+    cells = displaced_cells(by_potential.relaxed, SETTINGS)
+    random = np.random.default_rng(0)
+    residual = {name: 0.05 * random.standard_normal((len(atoms), 3)) for name, atoms in cells.perfect.items()}
+    for name, atoms in cells.perfect.items():
+        write_vasprun(inputs / "vasp" / name / "vasprun.xml", atoms, residual[name])
+    shifted = {name: forces + residual[f"{name[:3]}-00000"] for name, forces in answers.items()}
+    write_all(inputs, shifted, by_potential.relaxed)
+    record = finish(read_forces(inputs, tmp_path / "calculation"), tmp_path / "calculation")
+    assert record.transport
+    assert by_potential.transport
+    np.testing.assert_allclose(record.transport.kappa, by_potential.transport.kappa, rtol=1e-8)
+    assert any("not relaxed" in warning for warning in record.warnings)
+
+
+def test_what_is_written(inputs: Path, argon: Crystal, by_potential: ComputeRecord) -> None:
+    import ase.io
+
+    handover = json.loads((inputs / "handover.json").read_text(encoding="utf-8"))
+    cells = displaced_cells(by_potential.relaxed, SETTINGS)
+    assert handover["cells"] == {name: cell_key(atoms) for name, atoms in cells.displaced.items()}
+    for name, atoms in cells.displaced.items():
+        for path, kind in (
+            (inputs / "vasp" / name / "POSCAR", "vasp"),
+            (inputs / "espresso" / name / "pw.in", "espresso-in"),
+        ):
+            read = ase.io.read(path, format=kind)
+            assert (read.numbers == atoms.numbers).all()
+            np.testing.assert_allclose(read.cell[:], atoms.cell[:], atol=1e-8)
+            np.testing.assert_allclose(read.positions, atoms.positions, atol=1e-8)
+    incar = (inputs / "vasp" / "fc2-00001" / "INCAR").read_text(encoding="utf-8")
+    assert "GGA = PE" in incar
+    assert "10.1103/PhysRevB.91.094306" in incar
+    assert "NAME_A_FILE_FOR_Ar.upf" in (inputs / "espresso" / "fc2-00001" / "pw.in").read_text(encoding="utf-8")
+    assert "LEPSILON" in (inputs / "vasp" / "born" / "INCAR").read_text(encoding="utf-8")
+    assert not list(inputs.rglob("*POTCAR*"))
+    with pytest.raises(OutputError, match="not empty"):
+        write_inputs(argon, inputs, SETTINGS)
+
+
+def test_a_folder_without_a_hand_over(tmp_path: Path) -> None:
+    with pytest.raises(ComputeError, match=r"no readable handover\.json"):
+        read_forces(tmp_path, tmp_path / "calculation")
