@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 STOPPED = "stopped"
 _PASSING = frozenset({STOPPED, "forces_missing"})
 """Reasons that another run can mend without other settings; they leave no record."""
-MANIFEST = "manifest.json"
+CALCULATION_MANIFEST = "manifest.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,7 +225,7 @@ class Calculation:
             settings=self.settings,
             born=born,
         )
-        path = self.folder / MANIFEST
+        path = self.folder / CALCULATION_MANIFEST
         earlier = read_struct(path, Manifest)
         if earlier is not None and earlier.fingerprint != manifest.fingerprint:
             raise OutputError(f"{self.folder} holds {_difference(earlier, manifest)}; choose another folder.")

@@ -23,7 +23,7 @@ import numpy as np
 from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.errors import OutputError
 from paraisite.phonons.anharmonic import displaced_third_order, plan_third_order
-from paraisite.phonons.calculation import MANIFEST, Manifest
+from paraisite.phonons.calculation import CALCULATION_MANIFEST, Manifest
 from paraisite.phonons.cells import to_atoms
 from paraisite.phonons.dft_inputs import DftSettings, write_espresso_input, write_vasp_inputs
 from paraisite.phonons.dft_outputs import POSITION_TOLERANCE_ANGSTROM, DftForces, find_output, read_output
@@ -179,7 +179,7 @@ def read_forces(inputs: Path, folder: Path) -> Handover:
         answers, source = _from_outputs(inputs, cells)
     _keep(folder, answers, cells)
     _check_complete(inputs, [name for name in cells.displaced if name not in answers])
-    if source is not None and not (folder / MANIFEST).exists():
+    if source is not None and not (folder / CALCULATION_MANIFEST).exists():
         write_struct(folder / "relaxed.json", handover.relaxed)
         write_source(folder, source)
     return handover
@@ -187,7 +187,7 @@ def read_forces(inputs: Path, folder: Path) -> Handover:
 
 def _check_folder(folder: Path, handover: Handover) -> None:
     relaxed = read_struct(folder / "relaxed.json", RelaxedCell)
-    manifest = read_struct(folder / MANIFEST, Manifest)
+    manifest = read_struct(folder / CALCULATION_MANIFEST, Manifest)
     of_potential = manifest is not None and read_source(folder).name != manifest.potential
     if of_potential or (relaxed is not None and relaxed != handover.relaxed):
         raise OutputError(f"{folder} holds another calculation; choose another folder.")
@@ -196,7 +196,7 @@ def _check_folder(folder: Path, handover: Handover) -> None:
 def _keep(folder: Path, answers: _Answers, cells: DisplacedCells) -> None:
     """Put answers into the store of a calculation; one that was begun keeps its forces."""
     store = ForceStore(folder / "forces", None)
-    begun = (folder / MANIFEST).exists()
+    begun = (folder / CALCULATION_MANIFEST).exists()
     for name, (forces, energy_ev) in answers.items():
         atoms = cells.displaced[name]
         if not begun:

@@ -116,8 +116,8 @@ def _summary(content: CrystalContent) -> str:
 
 
 def _level(record: ComputeRecord) -> str:
-    version = plain_text(record.potential_version) or "version not stated"
-    return f"> Level of every number here: **{plain_text(record.level)}**, {plain_text(record.potential)} ({version})."
+    by = f"{plain_text(record.potential)} ({plain_text(record.potential_version) or 'version not stated'})"
+    return f"> Level of every computed number here: **{plain_text(record.level)}**, {by}."
 
 
 def _warnings(content: CrystalContent) -> str:
@@ -139,8 +139,8 @@ def _kappa(content: CrystalContent) -> str:
         rows.append(f"| {temperature:g} | **{found.kappa[index]:.4g}** | {tensor} | {coherence} | {direct} |")
     mesh = " × ".join(str(number) for number in found.mesh)
     text = (
-        f"κ in W/(m K): relaxation-time approximation (RTA) with isotope scattering on {mesh} q-points; κ is a third of "
-        "the trace of the tensor. The coherence term (Wigner transport) would be added; “direct / RTA” is the ratio of the direct "
+        f"κ in W/(m K): relaxation-time approximation (RTA) with isotope scattering on {mesh} q-points; a third of the trace "
+        "of the tensor. The coherence term (Wigner transport) would be added. “direct / RTA” is the ratio of the direct "
         "solution of the Boltzmann equation to the RTA. Both are from a coarser mesh."
     )
     changes = (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from paraisite.phonons.harmonic import build_phono3py, phonopy_of
 from paraisite.phonons.record import BORN_FILE, ComputeRecord
@@ -16,9 +17,10 @@ from paraisite.reporting.canvas import WIDTH_INCHES, drawn
 from paraisite.reporting.plots import OTHER_COLOUR, plain_numbers
 
 _BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"
+_TEMPERATURE_TICKS = (50.0, 100.0, 200.0, 300.0, 500.0, 1000.0)
 _BAND_POINTS = 60
 """Points along the longest segment of the path; the others have as many per length."""
-_DENSITY_LENGTH = 60.0
+_DENSITY_LENGTH = 40.0
 """Mesh of the density of states: this length in Å times the reciprocal vector."""
 
 
@@ -129,16 +131,17 @@ def draw_kappa(record: ComputeRecord, figures: Path, prediction: FastPrediction 
         if prediction is not None:
             _draw_prediction(axes, prediction)
         axes.set(xscale="log", yscale="log", xlabel="temperature (K)", ylabel="κ (W/(m K))")
-        axes.set_xticks(
-            [
-                t
-                for t in (50, 100, 200, 300, 500, 1000)
-                if table["temperature_k"].min() <= t <= table["temperature_k"].max()
-            ]
-        )
+        lowest, highest = axes.get_xlim()
+        axes.set_xticks([value for value in _TEMPERATURE_TICKS if lowest <= value <= highest])
+        _more_ticks(axes)
         plain_numbers(axes, "x", "y")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="lower left")
         axes.set_title(record.level, fontsize=9)
+
+
+def _more_ticks(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5 of each decade, so that an axis of one decade has some."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
 
 
 def _draw_prediction(axes: Axes, prediction: FastPrediction) -> None:
@@ -191,6 +194,7 @@ def draw_lifetimes(record: ComputeRecord, kappa_file: Path, figures: Path) -> No
         # Below a period, a mode is no phonon that a Boltzmann equation describes.
         axes.plot(at, 1.0 / at, "--", color=OTHER_COLOUR, lw=0.9, label="one period")
         axes.set(yscale="log", xlabel="frequency (THz)", ylabel=f"lifetime (ps), {temperatures[index]:g} K")
+        _more_ticks(axes)
         plain_numbers(axes, "y")
         axes.legend(fontsize=8)
         axes.set_title(record.level, fontsize=9)
