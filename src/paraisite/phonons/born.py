@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def _symmetrised(path: Path, found: dict[str, Any], primitive: Any) -> dict[str,
     from phonopy.physical_units import get_physical_units  # noqa: PLC0415
     from phonopy.structure.symmetry import symmetrize_borns_and_epsilon  # noqa: PLC0415
 
-    born, dielectric = symmetrize_borns_and_epsilon(found["born"], found["dielectric"], primitive)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what phonopy warns of is refused below
+        born, dielectric = symmetrize_borns_and_epsilon(found["born"], found["dielectric"], primitive)
     change = max(np.abs(born - found["born"]).max(), np.abs(dielectric - found["dielectric"]).max())
     if change > SYMMETRY_TOLERANCE:
         raise _refused(path, f"has tensors that break the symmetry of the crystal by {change:.2g}")
