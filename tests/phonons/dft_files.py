@@ -50,6 +50,7 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
    <i type="int" name="ISPIN">     1</i>
    <i type="string" name="GGA">    {gga}</i>
    <i type="int" name="ALGO">    38</i>
+   <i type="logical" name="LDAU"> F  </i>
   </separator>
   <separator name="ionic" >
    <i type="int" name="NSW">     0</i>

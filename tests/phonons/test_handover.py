@@ -17,6 +17,7 @@ from dft_files import write_pw_out, write_vasprun
 
 from paraisite.errors import OutputError
 from paraisite.phonons.calculation import Calculation
+from paraisite.phonons.dft_outputs import read_output
 from paraisite.phonons.forces import ForceStore, cell_key
 from paraisite.phonons.handover import DisplacedCells, Handover, displaced_cells, read_forces, write_inputs
 from paraisite.phonons.potentials.registry import load_potential
@@ -270,6 +271,27 @@ def test_what_is_written(inputs: Path, argon: Crystal, cells: DisplacedCells) ->
     assert not list(inputs.rglob("*POTCAR*"))
     with pytest.raises(OutputError, match="not empty"):
         write_inputs(argon, inputs, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("vasprun_dfpt.xml", ("VASP", "6.3.2", "PBE", "400 eV, PAW_PBE Na 08Apr2002, PAW_PBE Cl 06Sep2000")),
+        ("vasprun_pstress.xml", ("VASP", "6.3.0", "functional of the POTCAR", "400 eV, PAW C 22Mar2012")),
+    ],
+)
+def test_real_outputs_of_vasp(name: str, method: tuple[str, ...], tmp_path: Path) -> None:
+    import ase.io
+    import ase.test
+
+    path = Path(str(ase.test.__file__)).parent / "testdata" / "vasp" / name
+    if not path.is_file():
+        pytest.skip("this ASE was installed without its test data")
+    shutil.copy(path, tmp_path / "vasprun.xml")
+    atoms = ase.io.read(path, index=-1)
+    found = read_output(tmp_path / "vasprun.xml", atoms)
+    assert found.method == method
+    np.testing.assert_allclose(found.forces, atoms.get_forces(), atol=1e-8)
 
 
 def test_a_folder_without_a_hand_over(tmp_path: Path) -> None:

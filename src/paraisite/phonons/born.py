@@ -47,7 +47,8 @@ def read_born(path: Path, primitive: Any) -> dict[str, Any]:
 
 
 def _parse(path: Path, primitive: Any) -> dict[str, Any]:
-    from phonopy.file_IO import BORNFileParseError, parse_BORN  # noqa: PLC0415
+    from phonopy.exception import BORNFileParseError  # noqa: PLC0415
+    from phonopy.file_IO import parse_BORN  # noqa: PLC0415
 
     try:
         return dict(parse_BORN(primitive, filename=path))

@@ -94,11 +94,11 @@ def _read_vasprun(path: Path) -> tuple[Atoms, DftForces]:
     if len(run.ionic_steps) != 1:
         raise _invalid(path, f"holds {len(run.ionic_steps)} ionic steps", "run it without a relaxation (NSW = 0)")
     step = run.ionic_steps[0]
-    functional = {"PE": "PBE", "PS": "PBEsol"}.get(str(run.parameters.get("GGA", "--")).strip().upper())
     return AseAtomsAdaptor.get_atoms(step["structure"]), DftForces(
         program="VASP",
         version=str(run.vasp_version),
-        functional=functional or str(run.parameters.get("GGA", "--")).strip(),
+        # "GGA": VASP was not told a functional, and takes that of the potentials.
+        functional=str(run.run_type).replace("GGA", "functional of the POTCAR"),
         details=f"{float(run.parameters['ENMAX']):g} eV, {', '.join(run.potcar_symbols)}",
         forces=np.asarray(step["forces"], dtype=np.float64),
         energy_ev=float(step["e_0_energy"]),
