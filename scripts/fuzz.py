@@ -1,12 +1,16 @@
-"""Feed damaged CIF, POSCAR, extxyz and JSON to the readers and to scans, and report what is neither a crystal nor a sentence.
+"""Feed damaged inputs of every kind to the readers and to scans, and report what is neither a crystal nor a sentence.
 
-    python scripts/fuzz.py --inputs 100000 [--seed 0] [--format cif] [--save DIR]
+    python scripts/fuzz.py --inputs 100000 [--seed 0] [--format cif zip card] [--save DIR]
+    python scripts/fuzz.py --inputs 1000000 --state DIR [--minutes 60]     goes on where DIR/fuzz.jsonl ends
+    python scripts/fuzz.py --state DIR --summary | --again
     python scripts/fuzz.py --scan 5000 [--seed 0]
     python scripts/fuzz.py --semantic 20000 [--seed 0]
 
-An input is a function of seed, format and number, so `--first N --inputs 1 --format cif` gives one again. Inputs are read
-in a child process with 3 GB of address space; a structure that takes longer than 10 s is a finding too, and so is an input
-that ends the process. With `--semantic`, files stay well formed and contradict their own formula, number of
+Kinds are the text formats, compressed files, archives, Parquet, ASE databases, cards of models, and answers of an OPTIMADE
+provider (`tests/fuzzing/kinds.py`). An input is a function of seed, kind and number, so `--first N --inputs 1 --format cif`
+gives one again. Inputs are read in a child process with 3 GB of address space; one that takes longer than 10 s of its
+processor is a finding too, and so is one that ends the process, crystals that are gone without a word, or another value where
+the format carries check sums. With `--semantic`, files stay well formed and contradict their own formula, number of
 formula units or symmetry: none may be read as another crystal than that of the intact file. The exit
 code is 1 where there are findings.
 """
@@ -31,39 +35,42 @@ from random import Random
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path.insert(0, str(TESTS / "fuzzing"))
 
-from mutators import Input, mutated_input  # noqa: E402 - beside the tests
-from seeds import SUFFIXES  # noqa: E402
+from attacks.fuzz_state import State, again, summary  # noqa: E402 - beside this file, with the path above
+from kinds import KINDS, check_number, is_due, numbered_input, warm_up  # noqa: E402 - beside the tests
+from seeds import FILE_NAMES  # noqa: E402
 
 LIMIT_BYTES = 3 * 1024**3
 LIMIT_SECONDS = 10.0
 START_SECONDS = 120.0
 SHOWN_EACH = 3
 REPORT_EVERY = 5000
-
-
-def numbered_input(seed: int, kind: str, number: int) -> tuple[Input, Random]:
-    """Input of a number, and what is left of its randomness."""
-    random = Random(f"{seed} {kind} {number}")
-    return mutated_input(random, kind), random
+STATE_EVERY = 1000
+NUMBERS_EACH = 500
+"""Of a child: what libraries never give back must not add up to its limit of memory."""
 
 
 def child(arguments: argparse.Namespace) -> None:
     """Check inputs one after the other; say before each which it is, and after it what came of it."""
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
-    from checks import check_input  # noqa: PLC0415 - seconds, which only a child needs
-
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        for number in range(arguments.first, arguments.first + arguments.inputs):
-            for kind in arguments.format:
-                _say({"number": number, "kind": kind})
-                given, random = numbered_input(arguments.seed, kind, number)
-                start = time.perf_counter()
-                try:
-                    answer = {"crystals": check_input(given, Path(folder), random, _beat())}
-                except Exception as error:  # whatever it is, it is a finding
-                    answer = {"problem": _problem(error)}
-                _say({**answer, "seconds": time.perf_counter() - start})
+        warm_up(arguments.format, Path(folder))
+        for number, kind in pairs(arguments):
+            _say({"number": number, "kind": kind})
+            start = time.process_time()
+            try:
+                answer = {"crystals": check_number(arguments.seed, kind, number, Path(folder), _beat())}
+            except Exception as error:  # whatever it is, it is a finding
+                answer = {"problem": _problem(error)}
+            _say({**answer, "seconds": time.process_time() - start})
     _say({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+
+
+def pairs(arguments: argparse.Namespace) -> Iterator[tuple[int, str]]:
+    """Numbers and kinds of the inputs, in their order."""
+    skipped = arguments.skip
+    for number in range(arguments.first, arguments.first + arguments.inputs):
+        yield from ((number, kind) for kind in arguments.format[skipped:] if is_due(kind, number))
+        skipped = 0
 
 
 def _beat() -> Callable[[], None]:
@@ -95,8 +102,14 @@ class Run:
     """The run of a child over its inputs, begun anew behind an input that killed it."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        """Count nothing yet."""
+        """Count nothing yet; a run with a state goes on where that ends."""
         self._arguments = arguments
+        self._end = arguments.first + arguments.inputs
+        self._stop_at = time.monotonic() + 60 * (arguments.minutes or 1e9)
+        self.state = None if arguments.state is None else State(arguments.state / "fuzz.jsonl", arguments.seed)
+        if self.state is not None:
+            arguments.first, arguments.skip = self.state.next
+            self._end = arguments.first + arguments.inputs
         self.problems: Counter[str] = Counter()
         self.inputs: Counter[str] = Counter()
         self.with_crystals: Counter[str] = Counter()
@@ -104,37 +117,41 @@ class Run:
         self.peak = 0
 
     def all(self) -> None:
-        """Check every input."""
+        """Check every input, or as many as there is time for."""
         given = self._arguments
-        todo = [(number, kind) for number in range(given.first, given.first + given.inputs) for kind in given.format]
-        while todo:
-            last = self._some(todo[0])
-            todo = todo[todo.index(last) + 1 :] if last else []
+        while given.first < self._end and time.monotonic() < self._stop_at:
+            given.first, given.skip = self._after(self._some())
+        if self.state is not None:
+            self.state.write((given.first, given.skip))
 
-    def _some(self, first: tuple[int, str]) -> tuple[int, str] | None:
-        """Check inputs from one on; the one at which the child ended, None where it came to the end."""
+    def _after(self, last: tuple[int, str]) -> tuple[int, int]:
+        """Number, and how many of its kinds are done, after an input."""
+        skip = self._arguments.format.index(last[1]) + 1
+        return (last[0], skip) if skip < len(self._arguments.format) else (last[0] + 1, 0)
+
+    def _some(self) -> tuple[int, str]:
+        """Check inputs; the last one, or that at which the child ended or was stopped."""
         given = self._arguments
-        kinds = given.format
-        if first[1] != kinds[0]:  # the rest of a number's formats
-            stop, formats, start = first[0] + 1, kinds[kinds.index(first[1]) :], first[0]
-        else:
-            stop, formats, start = given.first + given.inputs, kinds, first[0]
-        words = ["--child", "--seed", given.seed, "--first", start, "--inputs", stop - start, "--format", *formats]
-        command = [sys.executable, __file__, *map(str, words)]
-        current, end, begun = first, (stop - 1, formats[-1]), False
+        stop = min(self._end, given.first + NUMBERS_EACH)
+        words = ["--child", "--seed", given.seed, "--first", given.first, "--inputs", stop - given.first]
+        command = [sys.executable, __file__, *map(str, words), "--skip", str(given.skip), "--format", *given.format]
+        current, begun = None, False
         environment = {**os.environ, "SPGLIB_WARNING": "OFF", "OMP_NUM_THREADS": "1"}
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
             for answer in _answers(process):
                 if "number" in answer:
-                    current, begun = (int(answer["number"]), str(answer["kind"])), True
+                    current, begun = (int(str(answer["number"])), str(answer["kind"])), True
                 elif "peak" in answer:
-                    self.peak = max(self.peak, int(answer["peak"]))
-                    return end
-                elif "alive" not in answer:
+                    self.peak = max(self.peak, int(str(answer["peak"])))
+                    return stop - 1, given.format[-1]
+                elif "alive" not in answer and current is not None:
                     self._take(current, answer)
+                    if time.monotonic() > self._stop_at:
+                        process.kill()
+                        return current
             hung = process.poll() is None
             process.kill()
-        if not begun:
+        if not begun or current is None:
             sys.exit("The child process does not start; see its error above.")
         status = process.returncode
         self._take(current, {"problem": "longer than 10 s" if hung else f"ended its process, status {status}"})
@@ -146,29 +163,39 @@ class Run:
         self.with_crystals[kind] += bool(answer.get("crystals"))
         self.slowest = sorted([*self.slowest, (float(str(answer.get("seconds", 0))), kind, number)])[-5:]
         if problem := answer.get("problem"):
-            key = str(problem).rpartition(" at ")[2] + str(problem)[:30]
+            key = kind + str(problem).rpartition(" at ")[2] + str(problem)[:30]
             self.problems[key] += 1
             if self.problems[key] <= SHOWN_EACH:
                 print(f"{kind} {number}: {problem}", flush=True)
                 self._save(number, kind)
+        if self.state is not None:
+            self.state.take(kind, number, answer)
+            if self.inputs.total() % STATE_EVERY == 0:
+                self.state.write(self._after(which))
         if self.inputs.total() % REPORT_EVERY == 0:
             print(f"{self.inputs.total()} inputs, {self.problems.total()} findings", flush=True)
 
     def _save(self, number: int, kind: str) -> None:
-        if self._arguments.save is not None:
+        if self._arguments.save is not None and kind in FILE_NAMES:
             given, _ = numbered_input(self._arguments.seed, kind, number)
             self._arguments.save.mkdir(parents=True, exist_ok=True)
             (self._arguments.save / f"{kind}-{number}-{given.name}").write_bytes(given.data)
 
 
 def _answers(process: subprocess.Popen[bytes]) -> Iterator[dict[str, object]]:
-    """Lines of a child, as long as they come in time."""
+    """Lines of a child, as long as they come in time; on a busy machine its own processor time counts."""
     assert process.stdout is not None
     limit, waiting = START_SECONDS, b""
     os.set_blocking(process.stdout.fileno(), False)
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while selector.select(limit):
+        heard, used = time.monotonic(), _processor_seconds(process.pid)
+        while True:
+            if not selector.select(limit):
+                silent = time.monotonic() - heard
+                if silent < START_SECONDS and _processor_seconds(process.pid) - used < limit:
+                    continue
+                return
             some = process.stdout.read(1 << 16)
             if some is None:
                 continue
@@ -177,7 +204,16 @@ def _answers(process: subprocess.Popen[bytes]) -> Iterator[dict[str, object]]:
                 return
             *lines, waiting = (waiting + some).split(b"\n")
             yield from map(json.loads, lines)
-            limit = LIMIT_SECONDS
+            limit, heard, used = LIMIT_SECONDS, time.monotonic(), _processor_seconds(process.pid)
+
+
+def _processor_seconds(process: int) -> float:
+    """Processor time of a process; that of the clock where the system does not say."""
+    try:
+        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return time.monotonic()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def fuzz_semantically(arguments: argparse.Namespace) -> int:
@@ -209,41 +245,58 @@ def fuzz_semantically(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Fuzz as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=0, help="inputs in all, shared out over the formats")
-    parser.add_argument("--scan", type=int, default=0, help="inputs that scans read, in folders, archives and tables")
-    parser.add_argument("--semantic", type=int, default=0, help="well-formed files that contradict themselves")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first input of each format")
-    parser.add_argument("--format", nargs="+", choices=list(SUFFIXES), default=list(SUFFIXES))
-    parser.add_argument("--save", type=Path, help="folder for inputs with findings")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     if arguments.child:
         child(arguments)
         return 0
+    if arguments.summary:
+        return summary(arguments.state / "fuzz.jsonl")
+    if arguments.again:
+        return again(arguments.state / "fuzz.jsonl", check_number)
     arguments.inputs = -(-arguments.inputs // len(arguments.format))
-    start = time.monotonic()
     if arguments.scan:
-        from scans import check_scan  # noqa: PLC0415 - loads PyTorch
-
-        with tempfile.TemporaryDirectory() as folder:
-            n_rows = check_scan(Path(folder), seed=arguments.seed, n_inputs=arguments.scan)
-        print(
-            f"scans of {arguments.scan} inputs in {time.monotonic() - start:.0f} s: {n_rows} rows, every input has one"
-        )
+        _fuzz_scans(arguments)
     if arguments.semantic:
         return fuzz_semantically(arguments)
+    return _fuzz(arguments) if arguments.inputs else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inputs", type=int, default=0, help="inputs in all, shared out over the kinds")
+    parser.add_argument("--scan", type=int, default=0, help="inputs that scans read, in folders, archives and tables")
+    parser.add_argument("--semantic", type=int, default=0, help="well-formed files that contradict themselves")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first input of each kind")
+    parser.add_argument("--format", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of inputs")
+    parser.add_argument("--save", type=Path, help="folder for inputs with findings")
+    parser.add_argument("--state", type=Path, help="folder of counts; a run goes on after what they hold")
+    parser.add_argument("--minutes", type=float, help="stop after this time")
+    parser.add_argument("--summary", action="store_true", help="print what --state holds")
+    parser.add_argument("--again", action="store_true", help="check the findings in --state with the code of today")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--skip", type=int, default=0, help=argparse.SUPPRESS)
+    return parser
+
+
+def _fuzz_scans(arguments: argparse.Namespace) -> None:
+    from scans import check_scan  # noqa: PLC0415 - loads PyTorch
+
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        n_rows = check_scan(Path(folder), seed=arguments.seed, n_inputs=arguments.scan)
+    print(f"scans of {arguments.scan} inputs in {time.monotonic() - start:.0f} s: {n_rows} rows, every input has one")
+
+
+def _fuzz(arguments: argparse.Namespace) -> int:
+    start = time.monotonic()
     run = Run(arguments)
     run.all()
-    if not arguments.inputs:
-        return 0
     for kind in run.inputs:
         print(f"{kind}: {run.inputs[kind]} inputs, {run.with_crystals[kind]} of them still with crystals")
     print(f"{run.inputs.total()} inputs in {time.monotonic() - start:.0f} s, peak memory {run.peak / 1e6:.0f} MB")
-    print(
-        f"slowest: {', '.join(f'{kind} {number} {seconds:.2f} s' for seconds, kind, number in reversed(run.slowest))}"
-    )
+    slowest = ", ".join(f"{kind} {number} {seconds:.2f} s" for seconds, kind, number in reversed(run.slowest))
+    print(f"slowest: {slowest}")
     print(f"{run.problems.total()} findings of {len(run.problems)} kinds")
     return 1 if run.problems else 0
 

@@ -17,7 +17,18 @@ from paraisite.structures import to_pymatgen
 
 PACKAGE = Path(paraisite.__file__).parent
 LAYERS = [
-    {"version", "errors", "elements", "atomic", "threads", "metrics", "outputs", "processes", "html_tables"},
+    {
+        "version",
+        "errors",
+        "elements",
+        "atomic",
+        "threads",
+        "metrics",
+        "outputs",
+        "processes",
+        "html_tables",
+        "json_text",
+    },
     {"structures"},
     {"readers"},
     {"graphs", "datasets"},

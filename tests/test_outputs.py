@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from paraisite import outputs
 from paraisite.errors import OutputError
-from paraisite.outputs import MARKER, output_folder, refuse_existing
+from paraisite.outputs import MARKER, claim_folder, output_folder, refuse_existing, whole_folder
 
 
 def write(
@@ -115,3 +116,53 @@ def test_a_file_is_not_a_folder_and_files_are_not_overwritten(tmp_path: Path) ->
     refuse_existing(path, force=True)
     refuse_existing(tmp_path / "new.csv")
     assert [item.name for item in tmp_path.iterdir()] == ["kappa.csv"]
+
+
+def test_folders_are_exchanged_also_where_the_system_cannot_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    write(out, {"report.md": "one"})
+    if sys.platform == "linux":
+        other = tmp_path / "other"
+        write(other, {"report.md": "two"})
+        assert outputs._exchange(out, other)
+        assert (content(out), content(other)) == ({"report.md": "two"}, {"report.md": "one"})
+        assert not outputs._exchange(out, tmp_path / "nowhere")
+    monkeypatch.setattr(outputs, "_exchange", lambda *_: False)
+    write(out, {"report.md": "three"})
+    assert content(out) == {"report.md": "three"}
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_what_a_killed_process_left_beside_is_removed_by_the_next(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code = (
+        "import os, signal; from paraisite.outputs import whole_folder\n"
+        f"with whole_folder({str(out)!r}) as new:\n"
+        "    (new / 'a').write_text('a'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".out.")
+    with whole_folder(out) as new:
+        (new / "b").write_text("b")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert content(out) == {"b": "b"}
+
+
+def test_a_folder_that_grows_is_claimed_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "comparison"
+    claim_folder(folder, "compare")
+    (folder / "notes.txt").write_text("mine")
+    claim_folder(folder, "compare")
+    with pytest.raises(OutputError, match="made by `paraisite compare`"):
+        claim_folder(folder, "demo")
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "table.csv").write_text("mine")
+    with pytest.raises(OutputError, match=r"did not write \(table\.csv\)"):
+        claim_folder(tmp_path / "paper", "compare")
+    assert content(tmp_path / "paper") == {"table.csv": "mine"}
+    with caplog.at_level(logging.WARNING):
+        claim_folder(tmp_path / "paper", "compare", force=True)
+    assert "table.csv" in caplog.text

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from paraisite.prediction.explain import explain
     from paraisite.prediction.predict import Predictor, predict, predict_files
     from paraisite.readers.stream import iter_crystals, read_crystals
-    from paraisite.screening.scan import ScanOptions, scan
+    from paraisite.screening.options import ScanOptions
+    from paraisite.screening.scan import scan
+    from paraisite.screening.state import ScanState, scan_state
     from paraisite.structures.crystal import Crystal
     from paraisite.study.report.write import write_report
     from paraisite.study.reproduce import reproduce
@@ -47,7 +49,8 @@ _HOMES = {
     "Recipe": "training.network.recipe",
     "RefitOptions": "models.interface",
     "RunOptions": "training.network.options",
-    "ScanOptions": "screening.scan",
+    "ScanOptions": "screening.options",
+    "ScanState": "screening.state",
     "StageRecipe": "training.network.recipe",
     "evaluate": "prediction.evaluation",
     "explain": "prediction.explain",
@@ -66,6 +69,7 @@ _HOMES = {
     "reproduce": "study.reproduce",
     "run_demo": "demo",
     "scan": "screening.scan",
+    "scan_state": "screening.state",
     "shipped_models": "models.files",
     "train": "training.network.run",
     "write_report": "study.report.write",
@@ -83,6 +87,7 @@ __all__ = [
     "RefitOptions",
     "RunOptions",
     "ScanOptions",
+    "ScanState",
     "StageRecipe",
     "__version__",
     "evaluate",
@@ -102,6 +107,7 @@ __all__ = [
     "reproduce",
     "run_demo",
     "scan",
+    "scan_state",
     "shipped_models",
     "train",
     "write_report",

@@ -14,12 +14,13 @@ import pandas as pd
 from paraisite.datasets.catalogue import find_data_file
 from paraisite.datasets.examples import load_examples
 from paraisite.errors import DataError
+from paraisite.outputs import claim_folder
 from paraisite.prediction.predict import Predictor
 from paraisite.reporting.plots import epochs_plot, parity_plot
 from paraisite.training.network.options import Report, RunOptions
 from paraisite.training.network.recipe import Recipe, family_recipe
 from paraisite.training.network.results import read_metrics
-from paraisite.training.network.run import train
+from paraisite.training.network.run import RECIPE_NAME, train
 from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 from paraisite.training.network.trainer import START_MODEL
 
@@ -45,7 +46,7 @@ class Demo:
     pictures: tuple[Path, Path]
 
 
-def run_demo(folder: str | Path, *, epochs: int = 300, report: Report | None = None) -> Demo:
+def run_demo(folder: str | Path, *, epochs: int = 300, report: Report | None = None, force: bool = False) -> Demo:
     """Fine-tune the 9 models on Togo15 and show what they can do; a demonstration that was stopped goes on.
 
     Step 1 (random weights) and step 3 (from the shipped AFLOW ensemble) are trained. Step 2 starts from formation-energy
@@ -55,16 +56,19 @@ def run_demo(folder: str | Path, *, epochs: int = 300, report: Report | None = N
         folder: Folder for the runs, tables and plots.
         epochs: Epochs of each step.
         report: Called after every epoch.
+        force: Write also among files of others, and replace runs of other epochs.
 
     Raises:
+        OutputError: The folder holds files of others.
         ParaisiteError: The folder cannot be used.
     """
     folder = Path(folder)
+    claim_folder(folder, "demo", adopt=(folder / DEMO_STEPS[0] / RECIPE_NAME).is_file(), force=force)
     trained = {}
     for step in DEMO_STEPS:
         recipe = _step_recipe(step, epochs)
         if recipe is not None:
-            train(recipe, folder / step, RunOptions(report=report, checkpoint_every=25))
+            train(recipe, folder / step, RunOptions(report=report, checkpoint_every=25, force=force))
             trained[step] = folder / step / recipe.stages[-1].name
     errors = pd.DataFrame([_error_row(step, trained.get(step)) for step in DEMO_STEPS])
     errors.to_csv(folder / "errors.csv", index=False)

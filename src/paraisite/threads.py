@@ -1,7 +1,8 @@
-"""Where PyTorch works: the device, and the settings of the process that a block of work needs."""
+"""Where the work is done: processes, the device, and the settings of the process that a block of work needs."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,30 @@ def import_without(module: str, *optional: str) -> ModuleType:
         # What was imported so is ours alone: whoever imports the module later gets it whole.
         for name in [*hidden, *(name for name in sys.modules if name.partition(".")[0] == module)]:
             del sys.modules[name]
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: those of a batch job, not all of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def number_of_processes(given: int | None, unset: int | None = None) -> int:
+    """How many processes to start.
+
+    Args:
+        given: What the user says; -1 for one per usable core.
+        unset: How many where the user says nothing; one per usable core without it.
+
+    Raises:
+        ParaisiteError: The number has no meaning.
+    """
+    if given is None and unset is not None:
+        return unset
+    if given is None or given == -1:
+        return usable_cores()
+    if given < 1:
+        raise ParaisiteError(f"There cannot be {given} processes; give a number from 1 up, or -1 for one per core.")
+    return given
 
 
 def require_device(device: str) -> None:

@@ -147,3 +147,10 @@ def test_a_wrong_device_leaves_no_folder_behind(tmp_path: Path, words: list[str]
     assert result.returncode == 1
     assert "There is no device 'gpu'" in result.stderr.decode()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_an_error_with_the_name() -> None:
+    with pytest.raises(OSError, match="No space left") as caught, TableWriter(Path("/dev/full"), None) as writer:
+        writer.write(pd.DataFrame({"material_id": ["NaCl"]}))
+    assert caught.value.filename == "/dev/full"

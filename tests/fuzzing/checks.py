@@ -6,7 +6,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 
@@ -20,11 +20,16 @@ from paraisite.screening.pieces import ContentsPiece
 from paraisite.screening.rows import describe, make_rows
 from paraisite.screening.sources import ScanSource
 from paraisite.structures.crystal import Crystal, ReadFailure
+from paraisite.structures.limits import DEFAULT_READING
 from paraisite.uncertainty.judgement import Judgement
 
 LONGEST_SENTENCE = 1000
 SYMMETRY_ITEMS = 8
 """Longer lists of crystals are not searched for symmetry, which takes milliseconds each."""
+SYMMETRY_SHARE = 0.25
+"""Share of the inputs that are searched for it."""
+FAILURES_SHARE = 0.1
+"""Share of the inputs without a crystal of which the rows are made too: one failure makes a row like another."""
 Item = Crystal | ReadFailure
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -51,7 +56,13 @@ def check_input(given: Input, folder: Path, random: Random, alive: Callable[[], 
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", DeprecationWarning)  # for developers of other packages
         try:
-            n_items, n_crystals = _rows(_told(_items(given, path, random.randrange(3)), alive))
+            items = _told(_items(given, path, random.randrange(3)), alive)
+            first = list(islice(items, CHUNK_CRYSTALS))
+            if any(isinstance(item, Crystal) for item in first) or random.random() < FAILURES_SHARE:
+                symmetry = random.random() < SYMMETRY_SHARE
+                n_items, n_crystals = _rows(chain(first, items), symmetry=symmetry)
+            else:
+                n_items, n_crystals = _failures(chain(first, items)), 0
         finally:
             path.unlink()
     assert n_items > 0, "no item at all"
@@ -77,12 +88,12 @@ def _told(items: Iterator[Item], alive: Callable[[], None]) -> Iterator[Item]:
         yield item
 
 
-def _rows(items: Iterator[Item]) -> tuple[int, int]:
+def _rows(items: Iterator[Item], *, symmetry: bool) -> tuple[int, int]:
     """Numbers of items and of crystals, after making a scan's rows of them without a model's numbers."""
     n_items = n_crystals = 0
     while chunk := list(islice(items, CHUNK_CRYSTALS)):
         prepared = prepare(chunk, Needs())
-        described = describe(chunk, symmetry=len(chunk) <= SYMMETRY_ITEMS)
+        described = describe(chunk, DEFAULT_READING.symmetry_atoms if symmetry and len(chunk) <= SYMMETRY_ITEMS else 0)
         n_graphs = len(prepared.inputs)
         rows = make_rows(prepared, described, np.ones((2, n_graphs)), Judgement.unknown(n_graphs)).to_pylist()
         assert len(rows) == len(chunk), "a row is missing"
@@ -94,6 +105,17 @@ def _rows(items: Iterator[Item]) -> tuple[int, int]:
         n_items += len(chunk)
         n_crystals += n_graphs
     return n_items, n_crystals
+
+
+def _failures(items: Iterator[Item]) -> int:
+    """Number of items that are failures, for the most part, so that no rows of them need be made."""
+    n_items = 0
+    for item in items:
+        n_items += 1
+        if isinstance(item, ReadFailure):
+            assert item.source, "no source"
+            check_sentence(item.message)
+    return n_items
 
 
 def check_sentence(text: str) -> None:

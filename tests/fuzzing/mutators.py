@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from seeds import SUFFIXES, seeds
+from seeds import FILE_NAMES, SUFFIXES, seeds
 
 MAX_BYTES = 500_000
 _NUMBER = re.compile(rb"(?<![A-Za-z_])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -62,19 +62,24 @@ class Input:
 
 def mutated_input(random: Random, kind: str) -> Input:
     """A damaged input of a format: one to four mutations of a seed, sometimes under a foreign name."""
-    data = random.choice(seeds()[kind])
-    mutators = MUTATORS + (JSON_MUTATORS * 2 if SUFFIXES[kind].startswith(".json") else ())
-    for _ in range(random.choice((1, 1, 1, 2, 2, 3, 4))):
-        data = random.choice(mutators)(random, data)[:MAX_BYTES]
-    suffix = SUFFIXES[kind]
+    name = FILE_NAMES[kind]
+    data = mutated_text(random, random.choice(seeds()[kind]), json_too=".json" in name)
     if random.random() < 0.04:
-        suffix = random.choice((*SUFFIXES.values(), "", ".db", ".xyz"))
+        name = "input" + random.choice((*SUFFIXES.values(), "", ".db", ".xyz"))
     if random.random() < 0.03:
         data = gzip.compress(data, 1)
-        suffix += random.choice((".gz", ""))
+        name += random.choice((".gz", ""))
         if random.random() < 0.5:
             data = _truncate(random, data)
-    return Input(f"input{suffix}", data)
+    return Input(name, data)
+
+
+def mutated_text(random: Random, data: bytes, *, json_too: bool) -> bytes:
+    """One to four mutations of a text; those of JSON too, where it is."""
+    mutators = MUTATORS + (JSON_MUTATORS * 2 if json_too else ())
+    for _ in range(random.choice((1, 1, 1, 2, 2, 3, 4))):
+        data = random.choice(mutators)(random, data)[:MAX_BYTES]
+    return data
 
 
 def _flip_bytes(random: Random, data: bytes) -> bytes:
@@ -165,7 +170,7 @@ def _mark(random: Random, data: bytes) -> bytes:
 
 def _foreign(random: Random, data: bytes) -> bytes:
     """A stretch of an input of any format."""
-    other = random.choice(seeds()[random.choice(tuple(SUFFIXES))])
+    other = random.choice(seeds()[random.choice(tuple(FILE_NAMES))])
     start, place = random.randrange(len(other)), random.randrange(len(data) + 1)
     return data[:place] + other[start : start + random.choice((5, 50, 500, 5000))] + data[place:]
 
@@ -228,7 +233,7 @@ def _json_many_sites(random: Random, data: bytes) -> bytes:
     try:
         content = json.loads(line)
         lists = [holder[key] for holder, key in _places(content) if isinstance(holder[key], list)]
-        for chosen in random.sample(lists, min(len(lists), 2)):
+        for chosen in random.sample(lists, min(len(lists), 1)):  # of two lists, one may lie in the other
             times = random.choice((2, 50, 2000))
             chosen.extend(chosen * min(times, MAX_BYTES // len(json.dumps(chosen))))
         return head + json.dumps(content).encode() + tail

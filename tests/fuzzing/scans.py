@@ -17,8 +17,8 @@ from mutators import Input, mutated_input
 from seeds import SUFFIXES
 
 from paraisite.prediction.prepare import predicted_statuses
-from paraisite.screening.manifest import part_paths
 from paraisite.screening.scan import ScanOptions, scan
+from paraisite.screening.state import usable_parts
 
 Write = Callable[[Path, Sequence[Input]], list[str]]
 
@@ -43,7 +43,7 @@ def check_scan(folder: Path, *, seed: int, n_inputs: int) -> int:
     for number, write in enumerate(FORMS):
         expected += write(source, [_named(seed, number, index) for index in range(-(-n_inputs // len(FORMS)))])
     scan(source, folder / "out", ScanOptions(processes=1, piece_size=64, symmetry=True))
-    rows = pa.concat_tables([pq.read_table(path) for path in part_paths(folder / "out")]).to_pylist()
+    rows = pa.concat_tables([pq.read_table(path) for path in usable_parts(folder / "out")]).to_pylist()
     without = set(expected) - {row["source"].partition("#")[0] for row in rows}
     assert not without, f"{len(without)} inputs have no row, among them {min(without)}"
     for row in rows:

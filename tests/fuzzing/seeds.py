@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import ase.io
@@ -30,7 +32,16 @@ SUFFIXES = {
     "espresso-in": ".pwi",
     "espresso-out": ".pwo",
 }
-"""Formats, with the suffix of their files."""
+"""Formats that a suffix tells, with it."""
+FILE_NAMES = {
+    **{kind: f"input{suffix}" for kind, suffix in SUFFIXES.items()},
+    "aims": "geometry.in",
+    "phonopy": "phonopy.yaml",
+    "vasprun": "vasprun.xml",
+    "outcar": "OUTCAR",
+}
+"""Text formats, with the name of an input."""
+_ASE_OUTPUTS = {"vasprun": "vasprun_pstress.xml", "outcar": "OUTCAR_example_1"}
 
 
 @cache
@@ -52,6 +63,10 @@ def seeds() -> dict[str, tuple[bytes, ...]]:
         "res": [str(ResIO.structure_to_str(to_pymatgen(crystal))) for crystal in crystals],
         "espresso-in": [_espresso_input(crystal) for crystal in crystals],
         "espresso-out": [_espresso_output(crystal) for crystal in crystals],
+        "aims": [_aims(crystal) for crystal in crystals],
+        "phonopy": [_phonopy(crystal) for crystal in crystals],
+        "vasprun": [_ase_output("vasprun")],
+        "outcar": [_ase_output("outcar")],
     }
     return {kind: tuple(text.encode() for text in found) for kind, found in texts.items()}
 
@@ -90,6 +105,34 @@ def _castep(crystal: Crystal) -> str:
         + [f"{symbol} {row}" for symbol, row in zip(_symbols(crystal), _rows(crystal.fractional), strict=True)]
         + ["%ENDBLOCK POSITIONS_FRAC", "SYMMETRY_GENERATE", ""]
     )
+
+
+def _aims(crystal: Crystal) -> str:
+    return "\n".join(
+        [f"lattice_vector {row}" for row in _rows(crystal.cell)]
+        + [
+            f"atom_frac {row} {symbol}"
+            for symbol, row in zip(_symbols(crystal), _rows(crystal.fractional), strict=True)
+        ]
+        + [""]
+    )
+
+
+def _phonopy(crystal: Crystal) -> str:
+    points = zip(_symbols(crystal), crystal.fractional.tolist(), strict=True)
+    return "\n".join(
+        ["phonopy:", '  version: "2.20"', "", "physical_unit:", '  length: "angstrom"', "", "unit_cell:", "  lattice:"]
+        + [f"  - {row}" for row in crystal.cell.tolist()]
+        + ["  points:", *(f"  - symbol: {symbol}\n    coordinates: {place}" for symbol, place in points), ""]
+    )
+
+
+def _ase_output(kind: str) -> str:
+    """A real output of VASP, which ASE carries for its own tests."""
+    spec = importlib.util.find_spec("ase.test")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("this ASE was installed without its test data")
+    return (Path(spec.origin).parent / "testdata" / "vasp" / _ASE_OUTPUTS[kind]).read_text()
 
 
 def _espresso_input(crystal: Crystal) -> str:

@@ -9,9 +9,10 @@ import pytest
 from checks import check_input
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kinds import KINDS, check_number
 from mutators import Input, mutated_input
 from scans import check_scan
-from seeds import SUFFIXES, seeds
+from seeds import FILE_NAMES, seeds
 from semantic import FORMATS, check_mutant, mutant
 
 quick = settings(
@@ -22,17 +23,23 @@ quick = settings(
 )
 
 
-@pytest.mark.parametrize("kind", SUFFIXES)
+@pytest.mark.parametrize("kind", FILE_NAMES)
 def test_intact_inputs_give_crystals(kind: str, tmp_path: Path) -> None:
     for data in seeds()[kind]:
-        assert check_input(Input(f"input{SUFFIXES[kind]}", data), tmp_path, Random(0)) > 0
+        assert check_input(Input(FILE_NAMES[kind], data), tmp_path, Random(0)) > 0
 
 
-@pytest.mark.parametrize("kind", SUFFIXES)
+@pytest.mark.parametrize("kind", FILE_NAMES)
 @quick
 @given(random=st.randoms(use_true_random=False))
 def test_damaged_inputs_give_crystals_or_sentences(kind: str, tmp_path: Path, random: Random) -> None:
     check_input(mutated_input(random, kind), tmp_path, random)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in FILE_NAMES])
+def test_damaged_containers_cards_and_answers_lose_and_change_nothing_without_a_word(kind: str, tmp_path: Path) -> None:
+    for number in range(6 if kind == "optimade-answer" else 40):
+        check_number(11, kind, number, tmp_path)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from paraisite.errors import ModelFileError
 from paraisite.models.card import check_card
-from paraisite.models.files import CARD_NAME, read_card, shipped_models
+from paraisite.models.files import CARD_NAME, find_model, read_card, shipped_models
+from paraisite.models.registry import load_model
 
 CARDS = {
     name: json.loads((folder / CARD_NAME).read_text(encoding="utf-8")) for name, folder in shipped_models().items()
@@ -65,3 +67,29 @@ def test_a_missing_key_is_named(key: str) -> None:
 
 def test_unknown_keys_stay() -> None:
     check_card({**CARDS["FEAF"], "κ": "300 K"}, Path("card.json"))
+
+
+def test_a_card_nested_thousands_of_times_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"format": ' + "[" * 50_000)
+    with pytest.raises(ModelFileError, match=r"cannot be read.*\.$"):
+        read_card(tmp_path)
+
+
+def test_weights_that_fit_no_card_give_a_short_sentence(tmp_path: Path) -> None:
+    shutil.copytree(find_model("FEAFTG15"), tmp_path / "model")
+    card = json.loads((tmp_path / "model/card.json").read_text(encoding="utf-8"))
+    card["architecture"]["megnet"]["n_blocks"] = 5  # hundreds of tensors are missing
+    (tmp_path / "model/card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelFileError, match="do not fit the card") as caught:
+        load_model(tmp_path / "model")
+    assert len(str(caught.value)) < 500
+
+
+def test_a_card_of_a_model_that_fits_no_memory_is_one_sentence(tmp_path: Path) -> None:
+    shutil.copytree(find_model("FEAFTG15"), tmp_path / "model")
+    card = json.loads((tmp_path / "model/card.json").read_text(encoding="utf-8"))
+    card["architecture"]["n_members"] = 1000
+    card["architecture"]["megnet"].update(n_embedding=100_000, encoder=[100_000, 100_000])
+    (tmp_path / "model/card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"The card in .* does not describe .* more than its weights have bytes"):
+        load_model(tmp_path / "model")

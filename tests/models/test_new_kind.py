@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from ase.io import write
 
 from paraisite.datasets.tables import load_togo15
+from paraisite.models.files import WEIGHTS_NAME
 from paraisite.structures import to_ase
 from paraisite.structures.crystal import Crystal
 
@@ -204,6 +206,16 @@ def test_it_scans(toy: Path, structures: Path, expected: np.ndarray, paraisite: 
     paraisite("scan", structures, "-o", tmp_path / "scan", "-m", toy, "--members", "--processes", 2)
     (part,) = (tmp_path / "scan" / "parts").glob("*.parquet")
     np.testing.assert_allclose(pd.read_parquet(part)["kappa_1"], expected, rtol=1e-6)  # float32
+
+
+def test_a_flipped_bit_in_its_weights_is_named(
+    toy: Path, structures: Path, paraisite: CommandLine, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(toy, tmp_path / "copy")
+    content = bytearray((copy / WEIGHTS_NAME).read_bytes())
+    content[-1] ^= 1
+    (copy / WEIGHTS_NAME).write_bytes(content)
+    assert f"{WEIGHTS_NAME} is damaged" in paraisite("predict", structures, "-m", copy, code=1)
 
 
 def test_it_is_compared_and_the_fidelity_joins_the_training(paraisite: CommandLine, tmp_path: Path) -> None:

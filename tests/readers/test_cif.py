@@ -450,3 +450,20 @@ def test_angles_that_are_all_but_zero(tmp_path: Path) -> None:
     (failure,) = read(tmp_path, cif_text(cell=CUBE.replace("90", "1e-308")))
     assert isinstance(failure, ReadFailure)
     assert failure.code == "invalid_cell"
+
+
+def test_a_block_that_has_a_cell_and_no_sites_is_not_passed_over(tmp_path: Path) -> None:
+    good = (
+        "_cell_length_a 4\n_cell_length_b 4\n_cell_length_c 4\n_cell_angle_alpha 90\n_cell_angle_beta 90\n"
+        "_cell_angle_gamma 90\nloop_\n_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+        "Cs1 0 0 0\nCl1 .5 .5 .5\n"
+    )
+    remark = "data_publication\n_publ_section_title 'A title'\n"
+    path = tmp_path / "x.cif"
+    path.write_text(f"{remark}data_one\n{good}data_two\n{good}")
+    assert [item.material_id for item in iter_crystals(path)] == ["one", "two"]
+    for lost in ("loop_\n_atom_site_label", "_atom_site_fract_x"):  # a file that was cut, and a damaged name
+        head, _, tail = f"data_two\n{good}".partition(lost)
+        path.write_text(f"{remark}data_one\n{good}{head}" + ("" if "loop_" in lost else f"_atom_site_fract_w{tail}"))
+        one, two = iter_crystals(path)
+        assert (one.material_id, isinstance(two, ReadFailure)) == ("one", True)

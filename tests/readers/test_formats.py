@@ -458,3 +458,15 @@ def test_the_readme_lists_every_format() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert format_table() in text, "write the table of paraisite.readers.formats.format_table() into docs/usage.md"
     assert all(f"| `{name}` |" in text for name in FORMATS)
+
+
+def test_brackets_by_the_thousand_are_refused_at_once(tmp_path: Path) -> None:
+    text = written(salt(), "espresso-in", pseudopotentials={"Na": "Na.upf", "Cl": "Cl.upf"})
+    lines = text.rstrip().splitlines()
+    assert len(lines[-1].split()) == 4
+    (tmp_path / "x.pwi").write_text("\n".join([*lines[:-1], lines[-1] + "(" * 50_000, ""]))
+    (failure,) = iter_crystals(tmp_path / "x.pwi")
+    assert getattr(failure, "code", "ok") == "unreadable"
+    (tmp_path / "y.pwi").write_text("\n".join([*lines[:-1], lines[-1].rsplit(None, 1)[0] + " " + "(" * 100 + "1", ""]))
+    (failure,) = iter_crystals(tmp_path / "y.pwi")
+    assert "brackets" in getattr(failure, "message", "")

@@ -115,7 +115,7 @@ def test_a_bad_line_loses_no_other(tmp_path: Path, structure: dict[str, Any]) ->
     ("code", "text"),
     [
         ("unreadable", "{"),
-        ("unreadable", "[" * 100_000),
+        ("too_large", "[" * 100_000),
         ("unreadable", "[" + "1" * 10_000 + "]"),
         ("unsupported_format", '{"a": 1}'),
         ("unsupported_format", "[1]"),

@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from paraisite.datasets.tables import load_togo15
-from paraisite.screening.manifest import part_paths
+from paraisite.screening.state import usable_parts
 from paraisite.structures import to_ase
 from paraisite.structures.crystal import Crystal
 
@@ -110,4 +110,4 @@ def write_list(path: Path, folder: Path) -> Path:
 
 def rows_of(out: Path) -> pa.Table:
     """All rows of a scan, in order."""
-    return pa.concat_tables([pq.read_table(path) for path in part_paths(out)])
+    return pa.concat_tables([pq.read_table(path) for path in usable_parts(out)])

@@ -12,7 +12,7 @@ from written_scans import make_row, write_scan
 
 from paraisite.cli.main import main
 from paraisite.readers.stream import read_crystals
-from paraisite.screening.export import export_structures, read_sources
+from paraisite.screening.export import _file_name, export_structures, read_sources
 from paraisite.screening.scan import ScanOptions, scan
 from paraisite.screening.selection import Selection
 from paraisite.screening.sources import open_source
@@ -96,6 +96,19 @@ def test_a_source_with_other_crystals_is_not_exported(tmp_path: Path) -> None:
     assert scanned[1].formula in table["error"][0]
 
 
+def test_a_source_that_was_changed_since_is_not_exported(tmp_path: Path) -> None:
+    """Other cells of the same crystals: κ of the old ones must not stand beside the new ones."""
+    path = databases.write_extxyz(tmp_path / "all.extxyz", 2)
+    scan(path, tmp_path / "scan", ScanOptions(processes=1))
+    content = path.read_text()
+    path.write_text(content.replace("6", "7"))
+    table = export_structures(tmp_path / "scan", tmp_path / "chosen")
+    assert list(table["status"]) == ["source_changed", "source_changed"]
+    assert table["error"].str.contains("was changed since it was scanned").all()
+    path.write_text(content)
+    assert set(export_structures(tmp_path / "scan", tmp_path / "again")["status"]) == {"ok"}
+
+
 def test_identifiers_become_file_names_of_their_own(tmp_path: Path) -> None:
     crystals = crystals_of(databases.write_extxyz(tmp_path / "all.extxyz"))[:3]
     names = ["../a b", "../A b", "#"]
@@ -127,3 +140,11 @@ def test_an_export_overwrites_nothing_of_the_users(tmp_path: Path) -> None:
     assert main(["export", str(tmp_path / "scan"), "--structures", str(folder), "--force"]) == 0
     assert (folder / "notes.txt").read_text() == "measured in 2019"
     assert list(folder.glob("*.cif"))
+
+
+def test_identifiers_of_any_length_and_kind_name_files() -> None:
+    taken: set[str] = set()
+    names = [_file_name(name, taken) for name in ("x" * 100_000, "x" * 5000, "con", "NUL.x", "../../etc/x", "☢", "")]
+    assert len(set(map(str.lower, names))) == len(names)
+    assert max(map(len, names)) < 120
+    assert names[2:] == ["_con.cif", "_NUL.x.cif", "etc_x.cif", "crystal.cif", "crystal_2.cif"]

@@ -21,8 +21,8 @@ from databases import rows_of
 from paraisite.errors import DataError, FetchError
 from paraisite.fetch.common import FetchOptions, FetchProgress
 from paraisite.fetch.optimade import fetch_optimade
-from paraisite.screening.manifest import part_paths
 from paraisite.screening.scan import ScanOptions, scan
+from paraisite.screening.state import usable_parts
 
 pytest.importorskip("optimade.client")
 pytest.importorskip("optimade.server")
@@ -106,7 +106,7 @@ def test_a_filter(server: str, tmp_path: Path) -> None:
 
 def test_a_resumed_scan_does_not_ask_again(server: str, tmp_path: Path) -> None:
     scan(f"optimade:{server}", tmp_path, OPTIONS)
-    part_paths(tmp_path)[0].unlink()
+    usable_parts(tmp_path)[0].unlink()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "source").iterdir()}
     scan(f"optimade:{server}", tmp_path, replace(OPTIONS, resume=True))
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "source").iterdir()} == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -15,9 +16,10 @@ import pyarrow as pa
 import pytest
 from databases import rows_of
 
-from paraisite.errors import ParaisiteError
-from paraisite.screening.manifest import done_parts, part_path
-from paraisite.screening.scan import ScanOptions, scan
+from paraisite.errors import ModelFileError, ParaisiteError, RunError
+from paraisite.models.files import WEIGHTS_NAME, find_model
+from paraisite.screening.manifest import MANIFEST, PARTS, done_parts, part_path
+from paraisite.screening.scan import ScanOptions, ScanProgress, scan
 
 ray = pytest.importorskip("ray")
 
@@ -98,7 +100,28 @@ def test_a_killed_worker_costs_nothing(source: Path, local: pa.Table, tmp_path: 
     assert rows_of(tmp_path).equals(local)
 
 
+def test_what_an_actor_raises_reaches_the_user_as_itself(source: Path, tmp_path: Path) -> None:
+    parts = tmp_path / PARTS
+
+    def lose_the_folder(_: ScanProgress) -> None:
+        if parts.is_dir():
+            shutil.rmtree(parts)
+            parts.write_text("in the way")
+
+    with pytest.raises(RunError, match=r"scan stopped at .*parts.*--resume"):
+        scan(source, tmp_path, replace(CLUSTER, piece_size=1, processes=1, report=lose_the_folder))
+
+
+def test_a_damaged_model_is_refused_before_the_cluster_begins(source: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(find_model(), tmp_path / "model")
+    (model / WEIGHTS_NAME).write_bytes(b"damaged")
+    with pytest.raises(ModelFileError, match=WEIGHTS_NAME):
+        scan(source, tmp_path / "out", replace(CLUSTER, model=model))
+    assert not (tmp_path / "out" / MANIFEST).exists()
+
+
 def test_a_cluster_that_is_not_there(source: Path, tmp_path: Path) -> None:
     ray.shutdown()
     with pytest.raises(ParaisiteError, match=r"127\.0\.0\.1:9"):
         scan(source, tmp_path, replace(CLUSTER, address="127.0.0.1:9"))
+    assert not (tmp_path / MANIFEST).exists()

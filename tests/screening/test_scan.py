@@ -20,11 +20,12 @@ from databases import rows_of
 from paraisite.cli.main import main
 from paraisite.errors import DataError, ModelFileError, ParaisiteError, RunError
 from paraisite.prediction.predict import predict_files
-from paraisite.screening.manifest import MANIFEST, part_path, part_paths
+from paraisite.screening.manifest import MANIFEST, part_path
 from paraisite.screening.pieces import FilesPiece
 from paraisite.screening.rows import schema
 from paraisite.screening.scan import ScanOptions, ScanProgress, scan
 from paraisite.screening.scanner import Scanner, ScannerSettings
+from paraisite.screening.state import usable_parts
 
 OPTIONS = ScanOptions(processes=2, piece_size=5, members=True)
 
@@ -103,7 +104,7 @@ def test_progress_is_told(source: Path, tmp_path: Path) -> None:
     seen: list[ScanProgress] = []
     last = scan(source, tmp_path, replace(OPTIONS, report=seen.append))
     assert [progress.parts for progress in seen] == list(range(1, len(seen) + 1))
-    assert (last.rows, last.failed, last.parts) == (27, 3, len(part_paths(tmp_path)))
+    assert (last.rows, last.failed, last.parts) == (27, 3, len(usable_parts(tmp_path)))
     assert seen[-1] == last
 
 
@@ -125,9 +126,9 @@ def test_a_scan_is_not_begun_twice(whole: Path, source: Path) -> None:
 
 
 def test_a_finished_scan_is_left_as_it_is(whole: Path, source: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in part_paths(whole)}
+    before = {path: path.stat().st_mtime_ns for path in usable_parts(whole)}
     progress = scan(source, whole, replace(OPTIONS, resume=True))
-    assert {path: path.stat().st_mtime_ns for path in part_paths(whole)} == before
+    assert {path: path.stat().st_mtime_ns for path in usable_parts(whole)} == before
     assert (progress.rows, progress.rows_now) == (27, 0)
 
 
@@ -230,7 +231,7 @@ def test_an_unknown_engine(source: Path, tmp_path: Path) -> None:
 
 def test_a_folder_without_a_scan(tmp_path: Path) -> None:
     with pytest.raises(ParaisiteError, match="holds no scan"):
-        part_paths(tmp_path)
+        usable_parts(tmp_path)
 
 
 def test_the_command_line(source: Path, whole: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -126,13 +126,13 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 24 KB, where one may be mounted."""
+    """A disk of 48 KB, where one may be mounted: pages of 4 KB for six small files of a scan, and room for a few parts."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if (
         os.name != "posix"
         or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(disk)], check=False, capture_output=True
+            ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(disk)], check=False, capture_output=True
         ).returncode
     ):
         pytest.skip("no file system can be mounted here; the limit on the size of files stands in for it")

@@ -136,14 +136,6 @@ def test_an_empty_folder(tmp_path: Path) -> None:
         open_source(tmp_path)
 
 
-def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
-    folder = cifs(tmp_path)
-    before = open_source(folder).fingerprint()
-    assert open_source(folder).fingerprint() == before
-    next(folder.iterdir()).unlink()
-    assert open_source(folder).fingerprint() != before
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_the_bytes_that_are_done_rise_to_all_of_the_source(form: str, tmp_path: Path) -> None:
     source = open_source(FORMS[form](tmp_path))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paraisite.screening.manifest import MANIFEST, Manifest, part_path
+from paraisite.screening.checksums import PartRecord, append_record, sha256_of_part
+from paraisite.screening.manifest import Manifest, Progress, part_path, write_scan_manifest
 from paraisite.screening.rows import schema
 
 N_MEMBERS = 3
@@ -48,15 +48,20 @@ def write_scan(
         if name not in columns.names:
             columns = columns.append(pa.field(name, kind))
     complete = [{name: row.get(name) for name in columns.names} for row in rows]
-    for part, start in enumerate(range(0, len(rows), 3)):
-        path = part_path(folder, part)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(complete[start : start + 3], schema=columns), path)
     content = {
         "source": "test", "fingerprint": "", "model": model, "model_hash": "", "n_members": N_MEMBERS, "piece_size": 3,
         "symmetry": False, "members": members,
     }  # fmt: skip
-    (folder / MANIFEST).write_text(json.dumps(asdict(Manifest(**content))))
+    manifest, n_parts = Manifest(**content), 0
+    for part, start in enumerate(range(0, len(rows), 3)):
+        path = part_path(folder, part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = pa.Table.from_pylist(complete[start : start + 3], schema=columns)
+        pq.write_table(table, path)
+        counts = dict(Counter(table["status"].to_pylist()))
+        append_record(folder, PartRecord(part, manifest.identity(), sha256_of_part(folder, part), counts))
+        n_parts += 1
+    write_scan_manifest(folder, manifest, Progress(complete=True, parts=n_parts, rows=len(rows), share=1.0))
     return folder
 
 

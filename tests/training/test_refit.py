@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +18,14 @@ from ase.io import write
 
 from paraisite.datasets.catalogue import DataSet, load_data_set
 from paraisite.datasets.levels import NOISE_LOG10, Level, Source
-from paraisite.errors import DataError
+from paraisite.errors import DataError, OutputError
 from paraisite.features.descriptors import describe_crystals
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model
 from paraisite.models.interface import RefitOptions
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
 from paraisite.models.multi_fidelity.model import Member, MultiFidelity, Surrogate, low_levels
-from paraisite.structures import to_ase
+from paraisite.structures import to_ase, to_pymatgen
 from paraisite.structures.crystal import Crystal
 from paraisite.training.finetune import finetune
 from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_multi_fidelity
@@ -187,3 +191,89 @@ def test_a_single_level_with_an_equal_twin_says_the_same(togo15: DataSet) -> Non
     for single, double in zip(one.members, two.members, strict=True):
         assert isinstance(single, Member)
         assert sum(double.parameters.rho) == pytest.approx(single.parameters.rho[0], abs=0.15)
+
+
+# What lies in the folder already
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def other(togo15: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Other data than `mine`."""
+    path = tmp_path_factory.mktemp("other") / "other.extxyz"
+    return write_mine(togo15.crystals[60:70], togo15.kappa[60:70], path)
+
+
+def test_a_model_of_other_data_is_replaced_when_forced_alone(
+    start: Path, run: Path, mine: Path, other: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    before = files_of(folder)
+    with pytest.raises(
+        OutputError, match=r"was made from 14 crystals of togo15 .*not from 10 crystals of other .*--force"
+    ):
+        finetune(other, folder, model=start)
+    assert files_of(folder) == before
+    finetune(mine, folder, model=start)  # the same data
+    assert files_of(folder).keys() == before.keys()
+    finetune(other, folder, RefitOptions(force=True), model=start)
+    assert json.loads((folder / "errors.json").read_text(encoding="utf-8"))["n_crystals"] == 10
+    assert "10 crystals of other" in json.loads((folder / "card.json").read_text(encoding="utf-8"))["description"]
+    assert files_of(folder).keys() == before.keys()
+
+
+def test_the_users_table_is_not_overwritten_even_when_forced(start: Path, mine: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "mine.extxyz").write_bytes(mine.read_bytes())
+    (folder / "predictions.csv").write_text("file,kappa\nmine-1.cif,2.0\n")
+    (folder / "mine-1.cif").write_text(str(to_pymatgen(load_data_set("togo15").crystals[0]).to(fmt="cif")))
+    before = files_of(folder)
+    with pytest.raises(OutputError, match=r"predictions\.csv is what the command reads"):
+        finetune(folder / "predictions.csv", folder, RefitOptions(force=True), model=start)
+    assert files_of(folder) == before
+    finetune(folder / "mine.extxyz", folder, RefitOptions(force=True), model=start)
+    assert files_of(folder)["mine.extxyz"] == before["mine.extxyz"]
+
+
+@pytest.mark.parametrize("name", ["card.json", "notes.txt", "figures/photo.png"])
+def test_the_users_files_are_not_in_the_way_of_a_model(start: Path, mine: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "paper" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises(OutputError, match="did not write"):
+        finetune(mine, tmp_path / "paper", model=start)
+    assert files_of(tmp_path / "paper") == {name: b"mine"}
+
+
+def test_a_fit_that_is_killed_leaves_the_earlier_or_the_new_model(
+    start: Path, run: Path, other: Path, tmp_path: Path
+) -> None:
+    """After whatever change of the file system; what a killed process left beside goes with the next fit."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    script = Path(__file__).with_name("killed_refit.py")
+    command = [sys.executable, str(script), str(other), str(start), str(run), str(folder)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    words = done.stdout.split()
+    assert words == ["killed"] * (len(words) - 1) + ["done"]
+    earlier, new = files_of(run), files_of(folder / str(len(words)))
+    assert earlier != new
+    found = [files_of(folder / str(number)) for number in range(1, len(words) + 1)]
+    # The name of the folder is in the card, and its hash in the marker.
+    kept = [name for name in new if name not in {"card.json", ".paraisite.json"}]
+    whole = [{name: files[name] for name in kept} for files in (earlier, new)]
+    for files in found:
+        assert files.keys() == new.keys()
+        assert {name: files[name] for name in kept} in whole
+        is_new = files["model.safetensors"] == new["model.safetensors"]
+        assert ("10 crystals of other" in json.loads(files["card.json"])["description"]) == is_new
+    n_earlier = sum(files == earlier for files in found)
+    assert 5 <= n_earlier < len(words)
+    finetune(other, folder / "1", RefitOptions(force=True), model=start)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".1.")]

@@ -17,7 +17,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_runs import files_of, start_state, tiny_recipe, two_stages, write_data
 
-from paraisite.errors import RecipeError, RunError
+from paraisite.errors import OutputError, RecipeError, RunError
+from paraisite.outputs import MARKER
 from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import Recipe
 from paraisite.training.network.run import train
@@ -221,5 +222,55 @@ def test_checkpoint_of_changed_data(tmp_path: Path) -> None:
     changed = Path(data).read_text(encoding="utf-8").replace("kappa=0.532", "kappa=0.533", 1)
     assert changed != Path(data).read_text(encoding="utf-8")
     Path(data).write_text(changed, encoding="utf-8")
-    with pytest.raises(RunError, match="another recipe, data set or version"):
+    with pytest.raises(OutputError, match="was made from tiny"):
         train(recipe, tmp_path / "run")
+
+
+def test_a_finished_run_of_changed_data_is_refused_and_replaced_as_a_whole_when_forced(tmp_path: Path) -> None:
+    """Until the new run is done, also if it is stopped, the earlier one stays as it was."""
+    folder, data = tmp_path / "run", write_data(tmp_path / "tiny.extxyz")
+    recipe = tiny_recipe(data)
+    train(recipe, folder)
+    earlier = files_of(folder)
+    (folder / "first" / "notes.txt").write_text("mine")
+    write_data(tmp_path / "tiny.extxyz", factor=2.0)
+    with pytest.raises(OutputError, match="was made from tiny"):
+        train(recipe, folder)
+
+    def stop(progress: object) -> None:
+        if getattr(progress, "epoch", 0) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder, RunOptions(checkpoint_every=1, report=stop, force=True))
+    assert files_of(folder) == earlier | {"first/notes.txt": b"mine"}
+    epochs: list[int] = []
+    train(recipe, folder, RunOptions(report=lambda progress: epochs.append(progress.epoch), force=True))
+    assert epochs == [4, 5, 6], "the stopped run was not continued"
+    found = files_of(folder)
+    assert found.keys() == earlier.keys() | {"first/notes.txt"}
+    assert found["first/notes.txt"] == b"mine"
+    assert found["first/model/model.safetensors"] != earlier["first/model/model.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "tiny.extxyz"]
+    fresh = tmp_path / "fresh"
+    train(recipe, fresh)
+    assert {name: content for name, content in found.items() if name != "first/notes.txt"} == files_of(fresh)
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "environment.json", "first/errors.json", "notes.txt"])
+def test_a_folder_of_the_users_is_refused(recipe: Recipe, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "paper"
+    path = folder / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    with pytest.raises((OutputError, RunError, RecipeError)):
+        train(recipe, folder)
+    assert files_of(folder) == {name: b"mine"}
+
+
+def test_a_run_of_a_version_without_markers_goes_on(
+    recipe: Recipe, half_done: Path, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = copy_of(half_done, tmp_path / "run")
+    (folder / MARKER).unlink()
+    assert_resumes(recipe, folder, uninterrupted)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from paraisite.cli import compare, data, scan, scan_results, study, training
-from paraisite.cli.options import DataOption, DeviceOption, MembersOption, ModelOption
-from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_errors, show_predictions
+from paraisite.cli import compare, compute, data, scan, scan_results, study, training
+from paraisite.cli.options import DataOption, DeviceOption, ForceOption, MembersOption, ModelOption, ReadingLimitOption
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, require_free, say, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.reporting.csv_files import is_missing, plain_columns
@@ -38,6 +38,9 @@ def register(app: typer.Typer) -> None:
     )
     app.command(epilog="Example: paraisite top scan --lowest 20 --max-atoms 40")(scan_results.top)
     app.command(epilog="Example: paraisite export scan --csv kappa.csv --structures cifs")(scan_results.export)
+    app.command(epilog="Examples: paraisite compute NaCl.cif -o nacl; paraisite compute scan --lowest 20 -o lowest")(
+        compute.compute
+    )
     app.command(epilog="Example: paraisite analyze step1 step2 step3 -o analysis")(scan_results.analyze)
     app.command(epilog="Example: paraisite reproduce -o study --data DIR")(study.reproduce)
     app.command(epilog="Example: paraisite report study")(study.report)
@@ -71,7 +74,7 @@ def predict(
     ] = "",
     processes: Annotated[
         int | None,
-        typer.Option("--processes", "-p", min=1, help="Processes; one per core if unset, one with --explain."),
+        typer.Option("--processes", "-p", min=-1, help="Processes; one per core if unset or -1, one with --explain."),
     ] = None,
     allow_missing_hydrogens: Annotated[
         bool,
@@ -80,6 +83,7 @@ def predict(
             help="Predict crystals whose sites lack hydrogens of their stated formula, with this as their status.",
         ),
     ] = False,
+    limit: ReadingLimitOption = None,
     explain: Annotated[
         bool,
         typer.Option(
@@ -91,17 +95,22 @@ def predict(
     explain_plot: Annotated[
         Path | None, typer.Option("--explain-plot", help="--explain, and a picture (PNG) per crystal in this folder.")
     ] = None,
+    force: ForceOption = False,
 ) -> int:
     """Predict κ at 300 K of every crystal in FILES, with its 90 % interval."""
-    from paraisite.prediction.predict import Predictor
+    from paraisite.prediction.predict import Predictor, input_files
     from paraisite.prediction.prepare import predicted_statuses
     from paraisite.structures.crystal import ReadOptions
+    from paraisite.structures.limits import DEFAULT_READING, updated_limits
 
     explain = explain or explain_plot is not None
     if explain and csv is not None:
         raise typer.BadParameter("a CSV table has no place for explanations; take --json.", param_hint="--explain")
+    read = (path for each in files for path in input_files(each, structure_format or None))
+    require_free(csv, json, inputs=read, force=force)
     predictor = Predictor(model, device=device, members=members)
-    reading = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
+    (limits,) = updated_limits(limit or (), DEFAULT_READING)
+    reading = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
     quiet = "-" in {str(csv), str(json)}
     console = Console(stderr=quiet)
     chunks: Iterable[Columns]
@@ -109,7 +118,7 @@ def predict(
         from paraisite.cli.explain import explained_tables
 
         chunks = explained_tables(
-            predictor, files, None if json else console, explain_plot, reading, structure_format or None
+            predictor, files, None if json else console, explain_plot, reading, structure_format or None, force=force
         )
     else:
         chunks = predictor.stream_columns(
@@ -117,6 +126,7 @@ def predict(
             format=structure_format or None,
             processes=processes,
             allow_missing_hydrogens=allow_missing_hydrogens,
+            limits=limits,
         )
     counts = Counter[str]()
     shown: dict[str, list[Any]] = {}
@@ -159,10 +169,12 @@ def evaluate(
     data_folder: DataOption = None,
     members: MembersOption = False,
     device: DeviceOption = "cpu",
+    force: ForceOption = False,
 ) -> int:
     """Compare predictions with known κ at 300 K in W/(m K)."""
     from paraisite.prediction.evaluation import evaluate as run
 
+    require_free(csv, inputs=[data], force=force)
     result = run(
         data, model, data_folder=data_folder, kappa_column=kappa_column or None, device=device, members=members
     )

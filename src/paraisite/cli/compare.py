@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from paraisite.cli.options import DataOption
+from paraisite.cli.options import DataOption, ForceOption
 from paraisite.cli.output import SOME_FAILED, say
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def compare(
         str | None, typer.Option("--figures", help="Draw figures, with the predictions of this candidate.")
     ] = None,
     data_folder: DataOption = None,
+    force: ForceOption = False,
 ) -> int:
     """Compare candidates for predicting κ under the same splits: errors, calibration, cost, and paired tests."""
     import pandas as pd
@@ -62,6 +63,7 @@ def compare(
             figures_of=figures,
             data_folder=data_folder,
             report=report,
+            force=force,
         )
     _show(table, pd.read_csv(output / "pairs.csv"), Console(highlight=False), with_pairs=bool(against))
     outdated = json.loads((output / "comparison.json").read_text(encoding="utf-8"))["outdated"]

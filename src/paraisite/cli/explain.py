@@ -29,6 +29,8 @@ def explained_tables(
     plot_folder: Path | None,
     reading: ReadOptions,
     structure_format: str | None = None,
+    *,
+    force: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Predict and explain the crystals of files, one at a time.
 
@@ -39,15 +41,18 @@ def explained_tables(
         plot_folder: Folder for a picture of each; None draws none.
         reading: What readers let pass.
         structure_format: Format of all files, as for `iter_crystals`.
+        force: Write pictures also among files of others.
 
     Returns:
         Tables of one row each with the further column `explanation`: a dictionary, or None for a failure.
 
     Raises:
+        OutputError: The folder of pictures holds files of others.
         ParaisiteError: The model cannot be explained, or pictures are wanted without the library that they need.
     """
     import pandas as pd
 
+    from paraisite.outputs import claim_folder
     from paraisite.prediction.prepare import prepare
     from paraisite.readers.stream import iter_crystals
     from paraisite.reporting.attributions import plot_attributions
@@ -55,6 +60,8 @@ def explained_tables(
     explainer = predictor.model.explainer()
     if plot_folder is not None and explainer.note:
         raise ParaisiteError(explainer.note)
+    if plot_folder is not None:
+        claim_folder(plot_folder, "predict", force=force)
 
     def tables() -> Iterator[pd.DataFrame]:
         for number, item in enumerate(iter_crystals(files, format=structure_format, options=reading), 1):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from paraisite.json_text import json_text
 from paraisite.models.files import find_model, read_card, shipped_models
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.version import __version__
@@ -36,7 +36,7 @@ def describe_model(name: str, console: Console, *, as_json: bool) -> None:
     folder = find_model(name)
     card = read_card(folder)
     if as_json:
-        console.print_json(json.dumps(card))
+        console.print_json(json_text(card))
         return
     console.print(f"{card.get('name', folder.name)} (in {folder})")
     for key in ("description", "caution", "intended_domain", "not_for", "licence"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from rich.console import Console
 from rich.table import Table
 
+from paraisite.atomic import errors_name
 from paraisite.reporting.csv_files import (
     UNENCODABLE,
     is_missing,
@@ -66,6 +67,23 @@ def _opened(path: Path) -> Iterator[TextIO]:
         yield handle
 
 
+def require_free(*outputs: Path | None, inputs: Iterable[str | Path] = (), force: bool = False) -> None:
+    """Refuse to overwrite files, before anything is computed; see `paraisite.outputs.refuse_existing`.
+
+    Raises:
+        OutputError: An output is there already, is an input, or is given twice.
+    """
+    from paraisite.errors import OutputError
+    from paraisite.outputs import refuse_existing
+
+    files = [path for path in outputs if path is not None and str(path) != "-"]
+    read = list(inputs) if any(path.is_file() for path in files) else []
+    for path in files:
+        refuse_existing(path, inputs=read, force=force)
+    if len({path.absolute() for path in files}) < len(files):
+        raise OutputError(f"{files[0]} is to hold two outputs; give each a name of its own.")
+
+
 class TableWriter:
     """Writes the chunks of one table wherever it was asked to.
 
@@ -74,7 +92,7 @@ class TableWriter:
 
     def __init__(self, csv: Path | None, json_path: Path | None) -> None:
         """Open the outputs; `-` is the standard output."""
-        self._stack = ExitStack()
+        self._stack, self._path = ExitStack(), csv or json_path or Path("-")
         self._csv = self._stack.enter_context(_opened(csv)) if csv else None
         self._json = self._stack.enter_context(_opened(json_path)) if json_path else None
         self._n_rows, self._begun = 0, False
@@ -85,19 +103,21 @@ class TableWriter:
 
     def __exit__(self, *_: object) -> None:
         """End the JSON array and close the outputs."""
-        if self._json is not None:
-            self._json.write("\n]\n" if self._n_rows else "[]\n")
-        self._stack.close()
+        with errors_name(self._path):
+            if self._json is not None:
+                self._json.write("\n]\n" if self._n_rows else "[]\n")
+            self._stack.close()
 
     def write(self, table: Columns) -> None:
         """Append a chunk."""
         n_rows = len(next(iter(plain_columns(table).values()), []))
-        if self._csv is not None:
-            write_csv(table, self._csv, header=not self._begun)
-            self._csv.flush()
-        if self._json is not None:
-            write_json_rows(table, self._json, first=self._n_rows == 0)
-            self._json.flush()
+        with errors_name(self._path):
+            if self._csv is not None:
+                write_csv(table, self._csv, header=not self._begun)
+                self._csv.flush()
+            if self._json is not None:
+                write_json_rows(table, self._json, first=self._n_rows == 0)
+                self._json.flush()
         self._begun = True
         self._n_rows += n_rows
 
@@ -114,7 +134,7 @@ def show_predictions(table: Columns, console: Console, caution: str = "") -> Non
     shown = rows[:SHOWN_ROWS]
     predicted = [row for row in shown if not _is_missing(row["kappa"])]
     columns = ["material_id", "formula", "n_atoms", "kappa"]
-    optional = ("kappa_low", "kappa_high", "kappa_mean", "kappa_std", "domain")
+    optional = ("kappa_low", "kappa_high", "kappa_mean", "kappa_std", "domain", "computed_kappa")
     columns += [name for name in optional if any(not _is_missing(row.get(name)) for row in predicted)]
     if predicted:
         _print_predictions(predicted, [*columns, "status"], console)
@@ -135,6 +155,7 @@ def show_predictions(table: Columns, console: Console, caution: str = "") -> Non
 
 _TITLES = {
     "kappa": "κ", "kappa_low": "90 % from", "kappa_high": "to", "kappa_mean": "members: mean", "kappa_std": "std",
+    "computed_kappa": "κ computed",
 }  # fmt: skip
 
 

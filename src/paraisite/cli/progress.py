@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -22,7 +22,9 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from paraisite.fetch.common import FetchProgress
-    from paraisite.screening.scan import ScanProgress
+    from paraisite.models.interface import FitProgress
+    from paraisite.phonons.worker import Answer
+    from paraisite.screening.options import ScanProgress
     from paraisite.training.network.options import Report, StageProgress
 
 
@@ -40,6 +42,36 @@ def training_progress(console: Console) -> Iterator[Report]:
     )
     with Progress(*columns, console=console) as progress:
         yield _reporter(progress)
+
+
+@contextmanager
+def fit_progress(console: Console) -> Iterator[Callable[[StageProgress | FitProgress], None]]:
+    """Show how far a fit of any kind is while the block fits; give the function that reports."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+    with ExitStack() as stack:
+        shown: list[Callable[[Any], None]] = []
+
+        def report(update: StageProgress | FitProgress) -> None:
+            if not shown:
+                if hasattr(update, "epoch"):
+                    shown.append(stack.enter_context(training_progress(console)))
+                else:
+                    shown.append(_step_reporter(stack.enter_context(Progress(*columns, console=console))))
+            shown[0](update)
+
+        yield report
+
+
+def _step_reporter(progress: Progress) -> Callable[[FitProgress], None]:
+    """A bar a step."""
+    tasks: dict[str, TaskID] = {}
+
+    def report(update: FitProgress) -> None:
+        if update.step not in tasks:
+            tasks[update.step] = progress.add_task(update.step, total=update.total)
+        progress.update(tasks[update.step], completed=update.done, total=update.total)
+
+    return report
 
 
 def _reporter(progress: Progress) -> Report:
@@ -110,3 +142,46 @@ def _clock_time(seconds: float) -> str:
     days, rest = divmod(whole, 86400)
     clock = f"{rest // 3600}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
     return f"{days} d {clock}" if days else clock
+
+
+class ComputeLine:
+    """The live line of a computation: crystals done, the stage of each that is at work, and force calls.
+
+    Attributes:
+        progress: What shows it.
+        task: The line.
+        total: Crystals of the computation.
+    """
+
+    def __init__(self, progress: Progress, task: TaskID, total: int) -> None:
+        """Begin with nothing done."""
+        self.progress, self.task, self.total = progress, task, total
+        self._done = 0
+        self._at_work: dict[str, str] = {}
+
+    def answered(self, answer: Answer) -> None:
+        """Show what a worker reports."""
+        from paraisite.phonons.calculation import Step
+
+        if isinstance(answer, Step):
+            self._at_work[answer.material_id] = f"{answer.stage} ({answer.force_calls} force calls)"
+        else:
+            self._done += 1
+            self._at_work.pop(answer.material_id, None)
+        parts = [f"{name} {doing}" for name, doing in self._at_work.items()]
+        sentence = "; ".join([f"{self._done} of {self.total} crystals", *parts])
+        self.progress.update(self.task, description=sentence, completed=self._done)
+
+
+@contextmanager
+def compute_progress(console: Console, total: int) -> Iterator[ComputeLine]:
+    """Show a line while the block computes, with the time left once a crystal is done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield ComputeLine(progress, progress.add_task("starting", total=total), total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from paraisite.cli.options import ForceOption
-from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, say, show_predictions, show_table
+from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, require_free, say, show_predictions, show_table
+from paraisite.cli.scan_state import says_scan_state
 from paraisite.errors import ParaisiteError
 
 if TYPE_CHECKING:
@@ -46,20 +47,24 @@ WhereOption = Annotated[
 ]
 
 
+@says_scan_state
 def query(
     out: OutArgument,
     sql: Annotated[str, typer.Argument(help="One SELECT over the view scan; 'DESCRIBE scan' lists its columns.")],
     csv: CsvOption = None,
     json: JsonOption = None,
     features: FeaturesOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Answer a SELECT over the rows of a scan; the query can read nothing else, and change nothing."""
     from paraisite.screening.query import stream_query
 
+    require_free(csv, json, inputs=_read(out, features), force=force)
     with closing(stream_query(out, sql, features)) as chunks:
         _give(chunks, csv, json)
 
 
+@says_scan_state
 def top(
     out: OutArgument,
     lowest: LowestOption = None,
@@ -72,15 +77,22 @@ def top(
     unique: UniqueOption = False,
     where: WhereOption = None,
     features: FeaturesOption = None,
+    with_computed: Annotated[
+        Path | None, typer.Option("--with", help="Folder of a computation: its κ stands beside the predicted one.")
+    ] = None,
     csv: CsvOption = None,
     json: JsonOption = None,
+    force: ForceOption = False,
 ) -> None:
     """List the crystals of the lowest or highest κ that pass some conditions; the lowest 20 if nothing is asked for."""
     from paraisite.screening.selection import select_rows
 
+    if with_computed is not None:
+        features = _computed(with_computed, features)
+    require_free(csv, json, inputs=_read(out, features), force=force)
     if lowest is None and highest is None:
         lowest = DEFAULT_TOP
-    selection = _selection(
+    selection = make_selection(
         lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
     )
     table = select_rows(out, selection, features)
@@ -92,6 +104,7 @@ def top(
         show_predictions(table, Console())
 
 
+@says_scan_state
 def export(
     out: OutArgument,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the chosen rows into this CSV file.")] = None,
@@ -111,18 +124,17 @@ def export(
     force: ForceOption = False,
 ) -> int:
     """Write rows of a scan as CSV, or its crystals as CIF files, read again from where the scan found them."""
-    from paraisite.outputs import refuse_existing
     from paraisite.screening.export import EXPORTED, export_structures
     from paraisite.screening.selection import export_csv
 
     if csv is None and structures is None:
         raise ParaisiteError("Say what to write: --csv FILE, --structures FOLDER, or both.")
-    selection = _selection(
+    selection = make_selection(
         lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
     )
     failed = 0
+    require_free(csv, inputs=_read(out, features), force=force)
     if csv is not None:
-        refuse_existing(csv, force=force)
         say(f"{export_csv(out, csv, selection, features)} rows: {csv}")
     if structures is not None:
         table = export_structures(out, structures, selection, features, force=force)
@@ -134,6 +146,7 @@ def export(
     return SOME_FAILED if failed else 0
 
 
+@says_scan_state
 def analyze(
     outs: Annotated[
         list[Path], typer.Argument(help="Folders of scans of the same crystals, such as the paper's steps.")
@@ -159,7 +172,18 @@ def analyze(
     say(f"Report: {run(outs, output, options, force=force)}", stderr=False)
 
 
-def _selection(
+def _computed(folder: Path, features: Path | None) -> Path:
+    """The table of a computation, to be joined."""
+    from paraisite.phonons.table import COMPUTED_TABLE
+
+    if features is not None:
+        raise ParaisiteError("Give --features or --with, not both: one table is joined.")
+    if not (folder / COMPUTED_TABLE).is_file():
+        raise ParaisiteError(f"{folder} holds no {COMPUTED_TABLE}; give the folder of `paraisite compute`.")
+    return folder / COMPUTED_TABLE
+
+
+def make_selection(
     lowest: int | None,
     highest: int | None,
     max_atoms: int | None,
@@ -170,6 +194,7 @@ def _selection(
     unique: bool,
     where: str | None,
 ) -> Selection:
+    """The selection that the options of a command ask for."""
     from paraisite.screening.selection import Selection
 
     return Selection(
@@ -183,6 +208,16 @@ def _selection(
         unique=unique,
         where=where,
     )
+
+
+def _read(out: Path, features: Path | None) -> Iterator[Path]:
+    """Files that a command on a scan reads."""
+    from paraisite.screening.manifest import MANIFEST, PARTS
+
+    yield out / MANIFEST
+    yield from (out / PARTS).glob("*")
+    if features is not None:
+        yield features
 
 
 def _symbols(text: str) -> tuple[str, ...]:

@@ -27,14 +27,15 @@ def reproduce(
         list[str] | None, typer.Option("--only", help="Jobs to do, such as 'held_out/*TG15'; may be given again.")
     ] = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", "-p", min=1, help="Jobs at work at once; one per core if unset.")
+        int | None, typer.Option("--processes", "-p", min=-1, help="Jobs at work at once; one per core if unset or -1.")
     ] = None,
+    force: ForceOption = False,
 ) -> int:
     """Rerun the whole study by three protocols and write its report: hours on two cores, resumable at any moment."""
     from paraisite.study.reproduce import reproduce as run
 
     with _study_progress(Console(stderr=True)) as report:
-        study = run(output, data_folder, quick=quick, only=only or (), processes=processes, report=report)
+        study = run(output, data_folder, quick=quick, only=only or (), processes=processes, report=report, force=force)
     for state in study.failed:
         say(f"Failed: {state.id}: {state.error}")
     say(f"Report: {study.report}", stderr=False)

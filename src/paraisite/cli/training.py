@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from paraisite.cli.options import DataOption, DeviceOption
+from paraisite.cli.options import DataOption, DeviceOption, ForceOption
 from paraisite.cli.output import SOME_FAILED, say, show_errors, show_predictions
 from paraisite.models.names import DEFAULT_MODEL
 
@@ -26,6 +26,7 @@ def train(
     data_folder: DataOption = None,
     device: DeviceOption = "cpu",
     tf32: Tf32Option = False,
+    force: ForceOption = False,
     show: Annotated[bool, typer.Option("--show", help="Print the recipe as TOML and leave.")] = False,
 ) -> None:
     """Train an ensemble by a recipe: stages in a chain, all members in one pass, resumable at any moment."""
@@ -42,7 +43,7 @@ def train(
         raise typer.BadParameter("give the folder of the run.", param_hint="--output")
     console = Console()
     with training_progress(Console(stderr=True)) as report:
-        run(chosen, output, RunOptions(data_folder, device=device, tf32=tf32, report=report))
+        run(chosen, output, RunOptions(data_folder, device=device, tf32=tf32, report=report, force=force))
     for stage in chosen.stages:
         show_stage(output / stage.name, console)
     say(f"Model: {output / chosen.stages[-1].name / 'model'}", stderr=False)
@@ -73,15 +74,16 @@ def finetune(
         bool, typer.Option("--accept-scale", help="Take κ that is on quite another scale than the model's predictions.")
     ] = False,
     device: DeviceOption = "cpu",
+    force: ForceOption = False,
 ) -> int:
     """Fit a model to your own crystals too: the default one in seconds, networks in minutes."""
-    from paraisite.cli.progress import training_progress
+    from paraisite.cli.progress import fit_progress
     from paraisite.models.interface import RefitOptions
     from paraisite.threads import require_device
     from paraisite.training.finetune import finetune as run
 
     require_device(device)
-    with training_progress(Console(stderr=True)) as report:
+    with fit_progress(Console(stderr=True)) as report:
         options = RefitOptions(
             epochs=epochs,
             selection=selection,
@@ -91,6 +93,7 @@ def finetune(
             accept_scale=accept_scale,
             device=device,
             report=report,
+            force=force,
         )
         result = run(data, output, options, model=model)
     show_errors(result.errors, Console(), result.title)
@@ -105,6 +108,7 @@ def finetune(
 def demo(
     output: OutputOption = Path("demo"),
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of each step.")] = 300,
+    force: ForceOption = False,
 ) -> None:
     """Fine-tune the 9 models on Togo15, compare with the paper, predict example crystals and draw two plots."""
     import pandas as pd
@@ -114,7 +118,7 @@ def demo(
 
     console = Console()
     with training_progress(Console(stderr=True)) as report:
-        result = run_demo(output, epochs=epochs, report=report)
+        result = run_demo(output, epochs=epochs, report=report, force=force)
     errors = result.errors.set_index("step")
     errors.columns = pd.Index(["trained", "paper prot.", "published", "last epoch", "compressed", "published"])
     show_errors(errors, console, "MAPE on the Togo15 validation parts, mean of 9 runs")

@@ -17,6 +17,7 @@ from paraisite.comparison.candidates.interface import Candidate, CandidatePredic
 from paraisite.comparison.candidates.run import fit_and_predict, library_versions
 from paraisite.comparison.protocols import ComparisonSplit, CrystalPool
 from paraisite.comparison.specs import CandidateSpec
+from paraisite.json_text import json_text
 from paraisite.metrics import NORMAL_90
 from paraisite.threads import torch_settings
 
@@ -108,7 +109,7 @@ def run_comparison_job(
         "splits": entries,
     }
     write_text_atomic(job.folder / PREDICTIONS_FILE, pd.concat(tables, ignore_index=True).to_csv(index=False))
-    write_text_atomic(job.folder / JOB_FILE, json.dumps(card, indent=2) + "\n")
+    write_text_atomic(job.folder / JOB_FILE, json_text(card, indent=2) + "\n")
 
 
 def _table(split: ComparisonSplit, pool: CrystalPool, prediction: CandidatePrediction) -> pd.DataFrame:

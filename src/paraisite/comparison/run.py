@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,6 +28,8 @@ from paraisite.comparison.view import markdown
 from paraisite.errors import ParaisiteError, RunError
 from paraisite.graphs.cache import content_key
 from paraisite.graphs.settings import DEFAULT_GRAPH_SETTINGS
+from paraisite.json_text import json_text
+from paraisite.outputs import claim_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def compare(
     figures_of: str | None = None,
     data_folder: str | Path | None = None,
     report: ComparisonReporter | None = None,
+    force: bool = False,
 ) -> pd.DataFrame:
     """Compare candidates under the same splits; one job after the other, in this process, on one thread.
 
@@ -81,6 +83,7 @@ def compare(
         figures_of: Candidate whose figures are drawn into `figures/`, with those of all candidates; none without it.
         data_folder: Folder of what the package does not ship.
         report: Called as the work goes on.
+        force: Write also among files of others.
 
     Returns:
         The table: a row per candidate and protocol, columns as `paraisite.comparison.scores.scores` gives them, with
@@ -88,6 +91,7 @@ def compare(
         needs the features of a crystal waits for them.
 
     Raises:
+        OutputError: The folder holds files of others.
         ParaisiteError: A candidate, data set or protocol is not known, or what a candidate needs is missing.
     """
     folder = Path(folder)
@@ -98,7 +102,9 @@ def compare(
             f"Nothing is left to judge: each candidate is given the data that {' and '.join(chosen) or 'no protocol'} "
             "predicts; choose further protocols or leave the data out."
         )
-    found = [job for job in _finished(folder) if job not in wanted]
+    finished = _finished(folder)
+    claim_folder(folder, "compare", adopt=bool(finished), force=force)
+    found = [job for job in finished if job not in wanted]
     there = [spec for _, spec in (*wanted, *found)]
     compared = _compared(against, there)
     if figures_of:
@@ -229,7 +235,7 @@ def _write_tables(
         "outdated": [f"{job.protocol}/{job.spec}" for job in jobs if job.is_outdated()],
         "jobs": cards,
     }
-    write_text_atomic(folder / "comparison.json", json.dumps(content, indent=2) + "\n")
+    write_text_atomic(folder / "comparison.json", json_text(content, indent=2) + "\n")
     return table
 
 

@@ -7,11 +7,12 @@ import re
 import socket
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from paraisite.errors import FetchError
+from paraisite.errors import FetchError, ParaisiteError
 from paraisite.structures.checks import one_line
+from paraisite.structures.limits import updated_limits
 
 _STANDARD_PORTS = {"http": 80, "https": 443}
 _PASSWORD = re.compile(r"(?<=://)[^/?#\s]*@")
@@ -86,15 +87,10 @@ def parse_limits(texts: Sequence[str]) -> HttpLimits:
     Raises:
         FetchError: A text names no limit, or its value is no whole number above 0.
     """
-    limits = DEFAULT_LIMITS
-    names = [item.name for item in fields(HttpLimits)]
-    for text in texts:
-        name, _, value = text.partition("=")
-        if name not in names:
-            raise FetchError(f"There is no limit {name!r}: give {', '.join(f'{item}=NUMBER' for item in names)}.")
-        if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) < 2**63):
-            raise FetchError(f"The limit {name} must be a whole number above 0, not {value!r}.")
-        limits = replace(limits, **{name: int(value)})
+    try:
+        limits: HttpLimits = updated_limits(texts, DEFAULT_LIMITS)[0]
+    except ParaisiteError as error:
+        raise FetchError(str(error)) from error
     return limits
 
 

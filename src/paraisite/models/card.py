@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from paraisite.errors import ModelFileError
+from paraisite.structures.checks import one_line
 
 CardCount = Annotated[int, Meta(ge=1, le=100_000)]
 """A number of members, layers or units. The bound keeps a damaged card from asking for all memory or for ever."""
 FewSteps = Annotated[int, Meta(ge=1, le=100)]
 Hexadecimal = Annotated[str, Meta(pattern="^[0-9a-f]*$")]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class MEGNetCard(Struct, kw_only=True):
@@ -80,6 +82,7 @@ class ModelCard(Struct, kw_only=True):
         trained_on_crystals: Keys of all crystals that it was trained on, joined; see `paraisite.datasets.identity`.
         recipe: How a network was trained.
         errors: Errors by protocol.
+        sha256: SHA-256 of the model's other files, by name.
     """
 
     format: int
@@ -98,6 +101,7 @@ class ModelCard(Struct, kw_only=True):
     trained_on_crystals: Hexadecimal = ""
     recipe: RecipeCard | None = None
     errors: dict[str, Any] = {}
+    sha256: dict[str, Sha256] = {}
 
 
 def check_card(card: dict[str, Any], path: Path) -> ModelCard:
@@ -116,5 +120,5 @@ def check_card(card: dict[str, Any], path: Path) -> ModelCard:
     try:
         return msgspec.convert(card, ModelCard)
     except msgspec.ValidationError as error:
-        reason = str(error).replace("Expected", "expected").replace("Object missing", "missing")
+        reason = one_line(error).replace("Expected", "expected").replace("Object missing", "missing")
         raise ModelFileError(f"The model card {path} cannot be used: {reason}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from importlib.resources import files
@@ -12,8 +13,10 @@ from paraisite.atomic import write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
+from paraisite.json_text import json_text
 from paraisite.models.card import check_card
 from paraisite.models.names import DEFAULT_MODEL
+from paraisite.structures.checks import one_line
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
@@ -28,15 +31,50 @@ def begin_folder(folder: Path) -> None:
 
 
 def write_card(folder: Path, content: dict[str, Any]) -> None:
-    """Write a model's card, whole or not at all; the format and the list of elements are added.
+    """Write a model's card, whole or not at all; the format, the list of elements and the files' SHA-256 are added.
+
+    Args:
+        folder: Folder of the model, whose weights are there already.
+        content: What the model is, in plain values; `architecture` with `n_members`, and `graph`, among them.
+    """
+    rest = {key: value for key, value in content.items() if key not in {"graph", "sha256"}}
+    full = {"format": MODEL_FORMAT, **rest, "elements": list(ELEMENTS), "graph": content["graph"]}
+    full["sha256"] = {
+        name: sha256_of_file(folder / name) for name in (WEIGHTS_NAME, UNCERTAINTY_NAME) if (folder / name).is_file()
+    }
+    write_text_atomic(folder / CARD_NAME, json_text(full, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; empty where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def checked_file(folder: Path, name: str, card: dict[str, Any]) -> Path:
+    """Path of a file of a model, which must be the one that its card was written for.
+
+    A flipped bit in the weights moves κ, often by a little, and nothing else would show it. Cards from before the
+    hashes were kept are believed.
 
     Args:
         folder: Folder of the model.
-        content: What the model is, in plain values; `architecture` with `n_members`, and `graph`, among them.
+        name: `WEIGHTS_NAME` or `UNCERTAINTY_NAME`.
+        card: The model's card.
+
+    Raises:
+        ModelFileError: The file is damaged, or another one.
     """
-    rest = {key: value for key, value in content.items() if key != "graph"}
-    full = {"format": MODEL_FORMAT, **rest, "elements": list(ELEMENTS), "graph": content["graph"]}
-    write_text_atomic(folder / CARD_NAME, json.dumps(full, indent=2, ensure_ascii=False) + "\n")
+    path = folder / name
+    expected = dict(card.get("sha256") or {}).get(name)
+    if expected is not None and path.is_file() and sha256_of_file(path) != expected:
+        raise ModelFileError(
+            f"{path} is damaged, or not the file that {folder / CARD_NAME} was written for: its SHA-256 is another; get the "
+            "model's folder anew."
+        )
+    return path
 
 
 def shipped_models() -> dict[str, Path]:
@@ -85,8 +123,8 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / CARD_NAME
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"The model card {path} cannot be read: {error}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"The model card {path} cannot be read: {one_line(error)}.") from error
     if not isinstance(card, dict) or card.get("format") != MODEL_FORMAT or "architecture" not in card:
         raise ModelFileError(
             f"The model card {path} is of another format than {MODEL_FORMAT}, which this version reads."
@@ -97,6 +135,17 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         )
     check_card(card, path)
     return card
+
+
+def model_hash(folder: str | Path) -> str:
+    """Hash of what decides a model's numbers, 16 hexadecimal digits: weights, uncertainty, and the card but for its texts."""
+    folder = Path(folder)
+    card = read_card(folder)
+    deciding = [card.get(key) for key in ("kind", "architecture", "graph", "caution")]
+    digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode())
+    for name in (WEIGHTS_NAME, UNCERTAINTY_NAME):
+        digest.update(sha256_of_file(folder / name).encode())
+    return digest.hexdigest()[:16]
 
 
 def graph_settings(folder: str | Path) -> GraphSettings:

@@ -46,6 +46,15 @@ class ModelOutput:
         """What is said of no crystal."""
         return cls(np.zeros((n_members, 0)), Judgement.unknown(0), np.zeros(0))
 
+    def where(self, kept: np.ndarray) -> ModelOutput:
+        """Leave κ, its interval and what else is said empty where `kept`, [n] bool, is not set."""
+        if kept.all():
+            return self
+        point, deviation = (
+            None if one is None else np.where(kept, one, np.nan) for one in (self.log10_point, self.log10_std)
+        )
+        return ModelOutput(np.where(kept, self.kappa, np.nan), self.judgement.where(kept), point, deviation)
+
     @property
     def point(self) -> np.ndarray:
         """log10 of the point estimate, [n]."""
@@ -97,7 +106,7 @@ class Model(ABC):
 
     @abstractmethod
     def save(self, folder: Path, card: dict[str, Any]) -> None:
-        """Write a model folder: `card.json` (see `paraisite.models.files.write_card`) and `model.safetensors`.
+        """Write a model folder: `card.json` (see `paraisite.models.files.write_card`, called last) and `model.safetensors`.
 
         Args:
             folder: Folder to make or to write into.
@@ -136,6 +145,25 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class FitProgress:
+    """How far a fit that has no epochs is.
+
+    Attributes:
+        step: What it does, in words.
+        done: Parts of it that are done.
+        total: All parts.
+    """
+
+    step: str
+    done: int
+    total: int
+
+
+def ignore_progress(_: FitProgress) -> None:
+    """Take no notice of a fit's progress."""
+
+
+@dataclass(frozen=True, slots=True)
 class RefitOptions:
     """How a model is fitted to a user's crystals too; a kind ignores what does not concern it.
 
@@ -151,7 +179,8 @@ class RefitOptions:
         device: `cpu` or `cuda`.
         tf32: Whether a GPU may round matrix products to TF32.
         checkpoint_every: Epochs from one checkpoint to the next.
-        report: Called after every epoch.
+        report: Called after every epoch, or every `FitProgress`.
+        force: Replace what is in the way in the folder, such as a model of other data; see `paraisite.outputs`.
     """
 
     epochs: int = 300
@@ -166,6 +195,7 @@ class RefitOptions:
     tf32: bool = False
     checkpoint_every: int = 10
     report: Callable[[Any], None] | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

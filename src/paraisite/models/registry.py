@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from paraisite.errors import ModelFileError
-from paraisite.models.files import find_model, read_card
+from paraisite.models.files import WEIGHTS_NAME, checked_file, find_model, read_card
 from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY, NETWORK, kind_of
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def load_model(name: str | Path = DEFAULT_MODEL, device: str = "cpu", threads: i
         ParaisiteError: There is no such device.
     """
     kind, folder = kind_of_model(name)
+    if kind not in _OWN:  # those of the package look when they read
+        checked_file(folder, WEIGHTS_NAME, read_card(folder))
     return kind.model_class().load(folder, device, threads)
 
 

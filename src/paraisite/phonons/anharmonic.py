@@ -98,8 +98,7 @@ def third_order(ph3: Phono3py, store: ForceStore, plan: AnharmonicPlan, settings
     forces = np.zeros((len(cells), plan.n_atoms, 3))
     for index, atoms in enumerate(cells):
         if atoms is not None:
-            found = store.answer(atoms)["forces"]
-            forces[index] = found - found.mean(axis=0)
+            forces[index] = store.answer(atoms)["forces"]
     ph3.forces = forces
 
 
@@ -120,6 +119,6 @@ def fit_third_order(ph3: Phono3py, plan: AnharmonicPlan, settings: ComputeSettin
     except np.linalg.LinAlgError as error:
         raise ComputeError(
             f"{plan.n_cells} displaced cells do not determine {plan.n_unknowns} force constants; raise "
-            "--equations-per-unknown.",
+            "the setting equations_per_unknown.",
             code="fit_failed",
         ) from error

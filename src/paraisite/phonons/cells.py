@@ -69,8 +69,8 @@ def supercell_multiples(cell: np.ndarray, n_atoms: int, length_angstrom: float, 
     """
     if n_atoms > max_atoms:
         raise ComputeError(
-            f"the conventional cell holds {n_atoms} atoms, more than the {max_atoms} of --max-supercell-atoms; raise it if "
-            "memory and time allow.",
+            f"the conventional cell holds {n_atoms} atoms, more than the {max_atoms} that a supercell may have; raise the "
+            "setting max_supercell_atoms or max_anharmonic_atoms if memory and time allow.",
             code="too_large",
         )
     edges = np.round(np.linalg.norm(cell, axis=1), 4)
@@ -91,7 +91,7 @@ def choose_supercells(
     """
     cell, n_atoms = conventional.cell[:], len(conventional)
     limit = settings.max_supercell_atoms
-    third = supercell_multiples(cell, n_atoms, settings.anharmonic_length_angstrom, limit)
+    third = supercell_multiples(cell, n_atoms, settings.anharmonic_length_angstrom, settings.max_anharmonic_atoms)
     second = supercell_multiples(cell, n_atoms, settings.harmonic_length_angstrom, limit)
     a, b, c = (max(pair) for pair in zip(second, third, strict=True))
     return (second if a * b * c * n_atoms > limit else (a, b, c)), third

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from paraisite.errors import ParaisiteError
 from paraisite.phonons.anharmonic import AnharmonicPlan, plan_third_order
 from paraisite.phonons.cells import choose_mesh, standard_cell
 from paraisite.phonons.forces import ForceStore
@@ -18,8 +22,12 @@ from paraisite.structures import Crystal, to_ase
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
+    from paraisite.phonons.potentials.potential import Potential
+
 _RELAXATION_CALLS = 20
 """Force calls of a relaxation in the primitive cell, typically."""
+_ESTIMATED = 20
+"""Crystals whose cells are built for an estimate."""
 _DOUBLE = 8
 _GIB = 2.0**30
 
@@ -34,7 +42,7 @@ class CostEstimate(msgspec.Struct, frozen=True, kw_only=True):
         anharmonic_atoms: Atoms of each.
         mesh: Numbers of q-points of κ.
         memory_gib: Largest arrays together.
-        force_seconds: Time of all force calls; None where it was not measured.
+        force_seconds_per_atom: Time of a force call per atom; None where it was not measured.
     """
 
     harmonic_cells: int
@@ -43,7 +51,25 @@ class CostEstimate(msgspec.Struct, frozen=True, kw_only=True):
     anharmonic_atoms: int
     mesh: tuple[int, int, int]
     memory_gib: float
-    force_seconds: float | None = None
+    force_seconds_per_atom: float | None = None
+
+
+class TotalCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What several calculations will cost, without the time of κ itself, which is of the same order.
+
+    Attributes:
+        crystals: Crystals that can be computed.
+        force_calls: All force calls.
+        atoms: Atoms of all displaced cells.
+        force_seconds: Time of all force calls by one process.
+        memory_gib: Of the largest crystal.
+    """
+
+    crystals: int
+    force_calls: int
+    atoms: int
+    force_seconds: float
+    memory_gib: float
 
 
 def estimate_cost(crystal: Crystal, settings: ComputeSettings, store: ForceStore | None = None) -> CostEstimate:
@@ -72,10 +98,7 @@ def estimate_cost(crystal: Crystal, settings: ComputeSettings, store: ForceStore
     if store is not None:
         start = time.perf_counter()
         store.answer(harmonic[0])
-        per_atom = (time.perf_counter() - start) / len(harmonic[0])
-        seconds = per_atom * (
-            len(harmonic) * len(harmonic[0]) + plan.n_cells * plan.n_atoms + _RELAXATION_CALLS * len(ph3.primitive)
-        )
+        seconds = (time.perf_counter() - start) / len(harmonic[0])
     return CostEstimate(
         harmonic_cells=len(harmonic),
         harmonic_atoms=len(ph3.phonon_supercell),
@@ -83,7 +106,39 @@ def estimate_cost(crystal: Crystal, settings: ComputeSettings, store: ForceStore
         anharmonic_atoms=plan.n_atoms,
         mesh=mesh,
         memory_gib=memory_gib(ph3, plan, mesh),
-        force_seconds=seconds,
+        force_seconds_per_atom=seconds,
+    )
+
+
+def total_cost(crystals: Sequence[Crystal], settings: ComputeSettings, potential: Potential, folder: Path) -> TotalCost:
+    """Cost of several crystals, with the time of one force call that is made for it.
+
+    Crystals that will be refused count nothing. Beyond the first `_ESTIMATED`, the mean of those stands for each.
+
+    Args:
+        crystals: The crystals.
+        settings: Cells, meshes, displacements.
+        potential: Whose time is measured.
+        folder: A folder for the one answer.
+    """
+    estimates: list[CostEstimate] = []
+    for crystal in crystals[:_ESTIMATED]:
+        with suppress(ParaisiteError):
+            potential.check_elements(crystal.numbers)
+            store = None if estimates else ForceStore(folder, potential)
+            estimates.append(estimate_cost(crystal, settings, store))
+    share = len(crystals) / max(1, min(len(crystals), _ESTIMATED))
+    calls = sum(each.harmonic_cells + each.anharmonic_cells + _RELAXATION_CALLS for each in estimates)
+    atoms = sum(
+        each.harmonic_cells * each.harmonic_atoms + each.anharmonic_cells * each.anharmonic_atoms for each in estimates
+    )
+    per_atom = estimates[0].force_seconds_per_atom or 0.0 if estimates else 0.0
+    return TotalCost(
+        crystals=round(len(estimates) * share),
+        force_calls=round(calls * share),
+        atoms=round(atoms * share),
+        force_seconds=atoms * share * per_atom,
+        memory_gib=max((each.memory_gib for each in estimates), default=0.0),
     )
 
 
@@ -113,6 +168,6 @@ def check_memory(ph3: Phono3py, plan: AnharmonicPlan, mesh: tuple[int, int, int]
     if needed > settings.max_memory_gib:
         raise ComputeError(
             f"about {needed:.0f} GiB of memory are needed, more than the {settings.max_memory_gib:g} GiB of "
-            "--max-memory-gib; raise it, or make --mesh-length-angstrom shorter.",
+            "setting max_memory_gib; raise it, or make mesh_length_angstrom shorter.",
             code="too_large",
         )

@@ -133,7 +133,9 @@ def stored_calculator(store: ForceStore) -> Any:
             super().__init__()  # type: ignore[no-untyped-call]
             self.implemented_properties = ["energy", "forces", "stress"]
 
-        def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
+        def calculate(
+            self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
+        ) -> None:
             super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
             answer = store.answer(atoms)
             self.results = {"energy": float(answer["energy"]), "forces": answer["forces"], "stress": answer["stress"]}

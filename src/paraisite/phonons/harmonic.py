@@ -115,8 +115,7 @@ def second_order(ph3: Phono3py, store: ForceStore, settings: ComputeSettings) ->
     Raises:
         ComputeError: As for `ForceStore.forces`.
     """
-    forces = store.forces(displaced_second_order(ph3, settings))
-    ph3.phonon_forces = forces - forces.mean(axis=1, keepdims=True)
+    ph3.phonon_forces = store.forces(displaced_second_order(ph3, settings))
     ph3.produce_fc2()
     ph3.symmetrize_fc2()
 

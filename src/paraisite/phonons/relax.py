@@ -120,7 +120,7 @@ def _optimise(start: Atoms, store: ForceStore, settings: ComputeSettings) -> tup
     if not converged:
         raise ComputeError(
             f"the relaxation left forces above {settings.force_tolerance:g} eV/Å after {settings.max_relaxation_steps} "
-            "steps; raise --max-relaxation-steps, or try another potential.",
+            "steps; raise the setting max_relaxation_steps, or try another potential.",
             code="not_converged",
         )
     relaxed = start.copy()

@@ -28,7 +28,8 @@ class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
         symmetry_tolerance_angstrom: Distance within which atoms are taken as related by symmetry (spglib's `symprec`).
         harmonic_length_angstrom: Shortest edge of the supercell of the second-order force constants.
         anharmonic_length_angstrom: Shortest edge of the supercell of the third-order force constants.
-        max_supercell_atoms: Supercells are made shorter than asked for rather than larger than this.
+        max_supercell_atoms: The supercell of second order is made shorter than asked for rather than larger than this.
+        max_anharmonic_atoms: As `max_supercell_atoms`, for the third order.
         harmonic_displacement_angstrom: Displacement of the finite differences of second order.
         displacement_angstrom: Displacement of every atom (random) or of two (finite differences), third order.
         third_order: `random` fits symmetry-adapted force constants to few cells in which all atoms are displaced (symfc,
@@ -50,15 +51,16 @@ class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_relaxation_steps: int = 300
     symmetry_tolerance_angstrom: float = 1e-2
     harmonic_length_angstrom: float = 11.0
-    anharmonic_length_angstrom: float = 7.5
+    anharmonic_length_angstrom: float = 7.0
     max_supercell_atoms: int = 260
+    max_anharmonic_atoms: int = 160
     harmonic_displacement_angstrom: float = 0.01
     displacement_angstrom: float = 0.03
     third_order: Literal["random", "finite-differences"] = "random"
     cutoff_angstrom: float = 6.0
-    max_unknowns: int = 4000
+    max_unknowns: int = 1200
     equations_per_unknown: float = 4.0
-    mesh_length_angstrom: float = 50.0
+    mesh_length_angstrom: float = 40.0
     temperatures_k: tuple[float, ...] = TEMPERATURES_K
     imaginary: Literal["stop", "follow", "go-on"] = "stop"
     direct_solution: bool = False

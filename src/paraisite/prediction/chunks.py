@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from paraisite.models.inputs import Needs
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
+from paraisite.processes.watchdog import Watchdog, watched
 from paraisite.readers.stream import iter_crystals
 from paraisite.structures.checks import one_line
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
@@ -23,6 +24,7 @@ def prepare_paths(
     needs: Needs,
     options: ReadOptions = STRICT,
     format: str | None = None,  # noqa: A002 - the word that users expect
+    watchdog: Watchdog | None = None,
 ) -> Iterator[Prepared]:
     """Read structure files and build their graphs, a chunk at a time; a bad structure becomes a row with its error.
 
@@ -31,14 +33,34 @@ def prepare_paths(
         needs: What the model asks of crystals.
         options: What readers let pass.
         format: Format of all files, as for `iter_crystals`.
+        watchdog: As for `prepare_stream`.
     """
-    return prepare_stream(iter_crystals(paths, format=format, options=options), needs)
+    return prepare_stream(iter_crystals(paths, format=format, options=options), needs, watchdog)
 
 
-def prepare_stream(stream: Iterator[Crystal | ReadFailure], needs: Needs) -> Iterator[Prepared]:
-    """Build the graphs of crystals that come one at a time, a chunk at a time."""
-    while items := list(islice(stream, CHUNK_CRYSTALS)):
-        yield with_failures(items, lambda chosen: prepare(chosen, needs))
+def prepare_stream(
+    stream: Iterator[Crystal | ReadFailure], needs: Needs, watchdog: Watchdog | None = None
+) -> Iterator[Prepared]:
+    """Build the graphs of crystals that come one at a time, a chunk at a time.
+
+    Args:
+        stream: The crystals.
+        needs: What the model asks of them.
+        watchdog: Limits the time for each, in a working process; not while it waits until a chunk is taken.
+    """
+    if watchdog is None:
+        while items := list(islice(stream, CHUNK_CRYSTALS)):
+            yield with_failures(items, lambda chosen: prepare(chosen, needs))
+        return
+    steps = watched(stream, watchdog)
+    while True:
+        with watchdog:
+            items = list(islice(steps, CHUNK_CRYSTALS))
+            watchdog.allow(len(items) + 1)
+            prepared = with_failures(items, lambda chosen: prepare(chosen, needs)) if items else None
+        if prepared is None:
+            return
+        yield prepared
 
 
 def with_failures(items: list[Crystal | ReadFailure], work: Callable[[list[Crystal | ReadFailure]], _T]) -> _T:

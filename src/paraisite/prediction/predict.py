@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from paraisite.errors import DataError, StructureError
 from paraisite.models.files import find_model, read_card
@@ -15,12 +16,14 @@ from paraisite.models.interface import Model, ModelOutput
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.models.registry import load_model
 from paraisite.prediction.chunks import prepare_paths
-from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
+from paraisite.prediction.prepare import CHUNK_CRYSTALS, NOT_FINITE, Prepared, prepare
 from paraisite.prediction.table import columns, make_columns, make_table
 from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
 from paraisite.readers.stream import STANDARD_INPUT, iter_crystals, structure_files
 from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
+from paraisite.threads import number_of_processes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,9 +83,20 @@ class Predictor:
         return columns(self.n_members if self.members else None)
 
     def outputs(self, chunk: Prepared) -> ModelOutput:
-        """Predict and judge the crystals of a chunk that have a graph."""
+        """Predict and judge the crystals of a chunk that have a graph.
+
+        Where the model gives no finite κ, the row of the chunk gets the status `not_finite` and the output is empty.
+        """
         output = self.model.predict(chunk.inputs)
-        return replace(output, judgement=output.judgement.with_concerns(chunk.concerns, self.caution))
+        said = replace(output, judgement=output.judgement.with_concerns(chunk.concerns, self.caution))
+        finite = np.isfinite(said.kappa).all(axis=0)
+        for row in chunk.predicted[~finite]:
+            chunk.rows.status[row] = NOT_FINITE
+            chunk.rows.error[row] = (
+                f"{chunk.rows.source[row] or chunk.rows.material_id[row]}: the model gives no finite κ; its weights are "
+                "damaged or its training diverged, so take another model."
+            )
+        return said.where(finite)
 
     def predict_prepared(self, chunk: Prepared) -> pd.DataFrame:
         """Predict a chunk of graphs."""
@@ -117,15 +131,17 @@ class Predictor:
         format: str | None = None,  # noqa: A002 - the word that users expect
         processes: int | None = None,
         allow_missing_hydrogens: bool = False,
+        limits: ReadingLimits = DEFAULT_READING,
     ) -> Iterator[pd.DataFrame]:
         """Predict the crystals of files, a table per chunk, in the order of the files; memory stays bounded.
 
         Args:
             paths: Structure files, folders of them at any depth, or `-` for the standard input.
             format: Format of all files, as for `iter_crystals`; by each file's name, else its content, if not given.
-            processes: Processes in all, this one included; without it, one per core where there are enough files.
+            processes: Processes in all, this one included; -1 for one per core; without it, that where it pays.
             allow_missing_hydrogens: Predict crystals whose sites lack hydrogens of the formula that their file states, with
                 the status `missing_hydrogens`; else they are refused with it.
+            limits: What is read at most.
 
         Yields:
             Tables of up to 256 rows.
@@ -133,8 +149,8 @@ class Predictor:
         Raises:
             StructureError: `unsupported_format` for a format that does not exist.
         """
-        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
-        for chunk in self._prepared(_expand(paths, format), format, processes, options):
+        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
+        for chunk in self._prepared(input_files(paths, format), format, processes, options):
             yield self.predict_prepared(chunk)
 
     def stream_columns(
@@ -144,10 +160,11 @@ class Predictor:
         format: str | None = None,  # noqa: A002 - as above
         processes: int | None = None,
         allow_missing_hydrogens: bool = False,
+        limits: ReadingLimits = DEFAULT_READING,
     ) -> Iterator[dict[str, Any]]:
         """As `stream_files`, each table as its columns by name, without pandas."""
-        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens)
-        for chunk in self._prepared(_expand(paths, format), format, processes, options):
+        options = ReadOptions(allow_missing_hydrogens=allow_missing_hydrogens, limits=limits)
+        for chunk in self._prepared(input_files(paths, format), format, processes, options):
             said = self.outputs(chunk)
             yield make_columns(chunk.rows, chunk.predicted, said.kappa, said.judgement, members=self.members)
 
@@ -158,17 +175,18 @@ class Predictor:
         format: str | None = None,  # noqa: A002 - as above
         processes: int | None = None,
         allow_missing_hydrogens: bool = False,
+        limits: ReadingLimits = DEFAULT_READING,
     ) -> pd.DataFrame:
         """Predict the crystals of files: `stream_files` as one table."""
         tables = self.stream_files(
-            paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+            paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens, limits=limits
         )
         return self._join(list(tables))
 
     def _prepared(
         self, paths: list[Path], kind: str | None, processes: int | None, options: ReadOptions
     ) -> Iterator[Prepared]:
-        wanted = processes or ((os.cpu_count() or 1) if _worth_sharing(paths) else 1)
+        wanted = number_of_processes(processes, None if _worth_sharing(paths) else 1)
         # The standard input belongs to this process alone.
         if wanted <= 1 or any(str(path) == STANDARD_INPUT for path in paths):
             yield from prepare_paths(paths, self.needs, options, kind)
@@ -205,11 +223,12 @@ def predict_files(
     format: str | None = None,  # noqa: A002 - the word that users expect
     processes: int | None = None,
     allow_missing_hydrogens: bool = False,
+    limits: ReadingLimits = DEFAULT_READING,
     members: bool = False,
 ) -> pd.DataFrame:
     """Predict κ at 300 K of the crystals in files; see `Predictor.predict_files`."""
     return Predictor(model, device=device, members=members).predict_files(
-        paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens
+        paths, format=format, processes=processes, allow_missing_hydrogens=allow_missing_hydrogens, limits=limits
     )
 
 
@@ -241,8 +260,13 @@ def _convert(index: int, structure: Any) -> Crystal | ReadFailure:
         return ReadFailure(f"structure-{index}", "", error.code, f"Structure {index}: {error}")
 
 
-def _expand(paths: str | Path | Sequence[str | Path], kind: str | None) -> list[Path]:
-    """Replace each folder by its files, so that they can be shared out."""
+def input_files(paths: str | Path | Sequence[str | Path], kind: str | None = None) -> list[Path]:
+    """Files that a prediction of paths reads: each folder is replaced by its files.
+
+    Args:
+        paths: Structure files and folders.
+        kind: Format of all files; by each file's name, else its content, if not given.
+    """
     expanded: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         try:

@@ -17,6 +17,8 @@ CHUNK_CRYSTALS = 256
 """Crystals that are carried through the pipeline together: many enough for the model, few enough for the memory."""
 OK = "ok"
 BONDLESS = "bondless_atoms"
+NOT_FINITE = "not_finite"
+"""The model gives no finite number, as one whose weights are damaged or whose training diverged."""
 
 
 def predicted_statuses(options: ReadOptions = STRICT) -> frozenset[str]:
@@ -32,7 +34,8 @@ class Rows:
         material_id: Identifiers.
         formula: Reduced formulas; empty for a failure.
         n_atoms: Atoms in the cell; 0 for a failure.
-        status: `ok`, `bondless_atoms` or `missing_hydrogens` (predicted, with a warning), or the code of the error.
+        status: `ok`, `bondless_atoms` or `missing_hydrogens` (predicted, with a warning), or the code of the error;
+            `not_finite` where the model gives no finite number.
         error: The sentence that explains a status other than `ok`; else empty.
         source: Where each was read.
     """

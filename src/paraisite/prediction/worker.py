@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from paraisite.processes.child import Child
 from paraisite.processes.pool import ProcessPool
 from paraisite.processes.search import At, answers_without_crashes
+from paraisite.processes.watchdog import Watchdog
 from paraisite.processes.worker import TaskCrashedError, Worker
 from paraisite.readers.units import FileUnit, Place, steps_without
 from paraisite.structures.crystal import STRICT, ReadOptions
@@ -18,6 +19,8 @@ from paraisite.structures.crystal import STRICT, ReadOptions
 if TYPE_CHECKING:
     from paraisite.models.inputs import Needs
     from paraisite.prediction.prepare import Prepared
+
+_T = TypeVar("_T")
 
 TASK_PATHS = 64
 
@@ -58,7 +61,8 @@ class Preparation:
         def answers(task: tuple[str, ...] | CarefulTask) -> Iterator[Prepared | At]:
             if isinstance(task, CarefulTask):
                 return _careful(task, self)
-            return prepare_paths(task, self.needs, self.options, self.format)
+            watchdog = Watchdog(self.options.limits.record_seconds)
+            return prepare_paths(task, self.needs, self.options, self.format, watchdog)
 
         return answers
 
@@ -69,18 +73,29 @@ def _careful(task: CarefulTask, asked: Preparation) -> Iterator[Prepared | At]:
     from paraisite.prediction.prepare import CHUNK_CRYSTALS  # noqa: PLC0415
 
     units = [FileUnit(path, asked.format) for path in task.paths]
+    watchdog = Watchdog(asked.options.limits.record_seconds)
     steps = steps_without(units, task.crashed, task.n_skipped, asked.options)
     n_left = CHUNK_CRYSTALS
-    for step in steps:
+    for step in _watched_alone(steps, watchdog):
         if isinstance(step, Place):
             yield At(step)
             continue
-        yield from prepare_stream(iter([step]), asked.needs)
+        yield from prepare_stream(iter([step]), asked.needs, watchdog)
         n_left -= 1
         if n_left == 0:
             break
     yield At(None)
-    yield from prepare_stream((step for step in steps if not isinstance(step, Place)), asked.needs)
+    yield from prepare_stream((step for step in steps if not isinstance(step, Place)), asked.needs, watchdog)
+
+
+def _watched_alone(steps: Iterator[_T], watchdog: Watchdog) -> Iterator[_T]:
+    """Steps, watched only while each is taken."""
+    while True:
+        with watchdog:
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
 
 
 def prepare_pool(n_workers: int, asked: Preparation) -> ProcessPool:

@@ -37,7 +37,7 @@ _THIRD_TOLERANCE = 1e-4
 
 
 def cif_records(data: bytes, name: str) -> Iterator[Record]:
-    """The data blocks of a CIF that hold sites, one record each.
+    """The data blocks of a CIF that hold sites, one record each; a block with a cell alone is a record that fails.
 
     Args:
         data: The file's bytes; bytes outside ASCII count as unknown characters.
@@ -60,10 +60,11 @@ def cif_records(data: bytes, name: str) -> Iterator[Record]:
         raise StructureError(
             f"{name}: the file lists no atom sites with fractional coordinates; add them.", code="no_atoms"
         )
-    # A publication often adds a block without sites; the file's own name then still says which crystal it is.
-    use_name = len(with_sites) > 1
-    for block in with_sites:
-        yield partial(_read_block, block, use_name)
+    # A publication often adds a block without sites; the file's own name then still says which crystal it is. One that has
+    # a cell was meant to have sites.
+    crystals = [block for block in blocks if _may_hold_sites(block) or _has(block, "_cell_length_a")]
+    for block in crystals:
+        yield partial(_read_block, block, len(crystals) > 1)
 
 
 def read_block(block: gemmi.cif.Block, origin: Origin) -> Crystal:
@@ -175,9 +176,12 @@ def _split_blocks(text: str) -> list[gemmi.cif.Block | str]:
 
 def _may_hold_sites(block: gemmi.cif.Block | str) -> bool:
     """Whether the block has columns of fractional coordinates."""
-    if isinstance(block, str):
-        return "_atom_site_fract_x" in block.lower()
-    return bool(block.find_values("_atom_site_fract_x"))
+    return _has(block, "_atom_site_fract_x")
+
+
+def _has(block: gemmi.cif.Block | str, tag: str) -> bool:
+    """Whether the block has a name with a value."""
+    return tag in block.lower() if isinstance(block, str) else bool(block.find_values(tag))
 
 
 def _cell(block: gemmi.cif.Block, name: str) -> tuple[np.ndarray, list[float]]:

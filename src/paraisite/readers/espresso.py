@@ -11,7 +11,7 @@ from functools import partial
 from io import StringIO
 from typing import Any
 
-from paraisite.readers.external import call_reader, elements_of_labels
+from paraisite.readers.external import call_reader, check_lines, elements_of_labels
 from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import Crystal
@@ -52,7 +52,9 @@ def _parse_input(text: str, origin: Origin) -> Crystal:
     from ase.io.espresso import read_espresso_in, read_fortran_namelist  # noqa: PLC0415 - slow and seldom needed
 
     name = origin.source
-    plain = "".join(map(_plain, text.splitlines(keepends=True)))
+    lines = list(map(_plain, text.splitlines(keepends=True)))
+    check_lines(lines, name)
+    plain = "".join(lines)
     untyped_namelist: Any = read_fortran_namelist
     groups, cards = call_reader(lambda: untyped_namelist(StringIO(plain)), name, "ASE")
     system = {str(key).lower(): value for key, value in dict(groups.get("system") or {}).items()}

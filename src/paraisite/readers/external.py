@@ -12,6 +12,10 @@ from paraisite.structures.checks import unreadable
 
 _T = TypeVar("_T")
 
+MAX_LINE_CHARACTERS = 1000
+MAX_LINE_BRACKETS = 30
+"""More than any program writes. Readers of ASE take time by the square of either."""
+
 _LABEL = re.compile(r"([A-Z][a-z]?)(?:\d+|[_-].*|:.*)?")
 
 
@@ -35,6 +39,19 @@ def call_reader(read: Callable[[], _T], name: str, program: str) -> _T:
         except Exception as error:  # whatever a foreign reader stumbles over belongs to this file
             reason = str(error).strip() or type(error).__name__
             raise unreadable(name, f"{program} cannot read it, {reason}") from error
+
+
+def check_lines(lines: Iterable[str], name: str) -> None:
+    """Refuse lines that no program writes, over which a reader of another package would sit for minutes.
+
+    Raises:
+        StructureError: `unreadable` for a line that is too long, or has too many brackets.
+    """
+    for line in lines:
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise unreadable(name, f"a line is longer than {MAX_LINE_CHARACTERS} characters")
+        if line.count("(") > MAX_LINE_BRACKETS:
+            raise unreadable(name, f"a line has more than {MAX_LINE_BRACKETS} brackets")
 
 
 def element_of_label(label: str, name: str) -> str:

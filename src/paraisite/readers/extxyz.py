@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -14,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from paraisite.errors import StructureError
+from paraisite.readers.lines import Lines
 from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import numbers_of, unreadable
 from paraisite.structures.convert import from_ase, from_cartesian
 from paraisite.structures.crystal import Crystal
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits, too_large
 from paraisite.structures.origin import ID_KEYS, Origin, Record, broken_record, scalar_columns, take_id
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
@@ -40,6 +41,9 @@ _FLAGS = {
 _TEXT_KEYS = frozenset({"formula", *ID_KEYS})
 _LARGEST_INTEGER = 2**63 - 1
 _MAX_DIGITS = 12
+_LONG_ROW = 32
+"""Characters of a line that need not be looked at for a number of atoms alone."""
+_MAX_VECTORS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,72 +63,67 @@ class Columns:
     width: int
 
 
-class _Lines:
-    """Lines of a stream that can be put back."""
-
-    def __init__(self, stream: Iterable[str]) -> None:
-        """Take any iterable of lines."""
-        self._stream = iter(stream)
-        self._back: deque[str] = deque()
-
-    def __iter__(self) -> Iterator[str]:
-        """The lines themselves."""
-        return self
-
-    def __next__(self) -> str:
-        """The next line."""
-        return self._back.popleft() if self._back else next(self._stream)
-
-    def put_back(self, lines: Iterable[str]) -> None:
-        """Make these the next lines."""
-        self._back.extendleft(reversed(list(lines)))
-
-    def peek(self) -> str | None:
-        """The next line that is not blank, left in place; None at the end."""
-        for line in self:
-            if not line.isspace():
-                self._back.appendleft(line)
-                return line
-        return None
-
-
-def extxyz_records(stream: Iterable[str]) -> Iterator[Record]:
+def extxyz_records(stream: Iterable[str], limits: ReadingLimits = DEFAULT_READING) -> Iterator[Record]:
     """The frames of an extended XYZ file, one record each.
 
     Args:
         stream: Lines of the file.
+        limits: What is read at most; a frame that is over them is passed over, and its record fails.
 
     Yields:
         One record per frame, and one that fails for each stretch of lines that is no frame. Reading goes on at the next
         line that holds a number of atoms.
     """
-    lines = _Lines(stream)
+    lines = Lines(stream)
     while (head := lines.peek()) is not None:
         next(lines)
         word = head.strip()
         if word.isdecimal() and len(word) < _MAX_DIGITS:
-            yield _frame_record(lines, int(word))
+            yield _frame_record(lines, int(word), limits)
         else:
             _skip_to_frame(lines)
             yield broken_record(f"expected the number of atoms of a frame but found '{word[:40]}'")
 
 
-def _frame_record(lines: _Lines, n_atoms: int) -> Record:
+def _frame_record(lines: Lines, n_atoms: int, limits: ReadingLimits) -> Record:
     """The record of the frame whose number of atoms has just been read."""
+    if n_atoms > limits.atoms:
+        _skip_to_frame(lines)
+        return partial(_refuse, "the frame has more than {} atoms", "atoms", limits)
     comment = next(lines, "").rstrip("\r\n")
-    rows = list(islice(lines, n_atoms))
+    n_left = limits.record_bytes - len(comment)
+    rows, n_characters = _rows(lines, n_atoms, n_left) if n_left >= 0 else ([], 0)
+    if n_characters > n_left:
+        _skip_to_frame(lines)
+        return partial(_refuse, "the frame has more than {} characters", "record_bytes", limits)
     text = "".join(rows)
     if len(rows) < n_atoms or "Lattice=" in text or "Properties=" in text or (rows and _is_count(rows[-1])):
         start = next((index for index, row in enumerate(rows) if _is_count(row)), len(rows))
         lines.put_back(rows[start:])
         return broken_record(f"the frame has {start} rows of atoms where its first line says {n_atoms}")
-    following = lines.peek()
+    following = lines.peek_whole()
     if following is not None and following.lstrip().startswith("VEC"):
         return partial(_parse_by_ase, f"{n_atoms}\n{comment}\n{text}" + "".join(_take_vectors(lines)))
     if following is not None and _is_row_like(following, rows):
         _skip_to_frame(lines)
         return broken_record(f"the frame's {n_atoms} rows of atoms are followed by '{following.strip()[:40]}'")
     return partial(_parse, comment, rows)
+
+
+def _rows(lines: Lines, n_atoms: int, limit: int) -> tuple[list[str], int]:
+    """Up to `n_atoms` lines and their characters, no further than a line that begins another frame or is over the limit."""
+    rows: list[str] = []
+    n_characters = 0
+    for row in islice(lines, n_atoms):
+        rows.append(row)
+        n_characters += len(row)
+        if n_characters > limit or (len(row) < _LONG_ROW and _is_count(row)):
+            break
+    return rows, n_characters
+
+
+def _refuse(what: str, limit: str, limits: ReadingLimits, origin: Origin) -> Crystal:
+    raise too_large(origin.source, what, limit, limits)
 
 
 def _parse(comment: str, rows: list[str], origin: Origin) -> Crystal:
@@ -256,7 +255,7 @@ def _is_row_like(line: str, rows: list[str]) -> bool:
     return n_words == len(rows[-1].split()) if rows else n_words >= 4
 
 
-def _skip_to_frame(lines: _Lines) -> None:
+def _skip_to_frame(lines: Lines) -> None:
     """Move on to the next line that may start a frame."""
     for line in lines:
         if _is_count(line):
@@ -264,9 +263,9 @@ def _skip_to_frame(lines: _Lines) -> None:
             return
 
 
-def _take_vectors(lines: _Lines) -> list[str]:
+def _take_vectors(lines: Lines) -> list[str]:
     """The cell vectors that some programs append to the rows of atoms."""
     taken: list[str] = []
-    while (line := lines.peek()) is not None and line.lstrip().startswith("VEC"):
+    while len(taken) < _MAX_VECTORS and (line := lines.peek_whole()) is not None and line.lstrip().startswith("VEC"):
         taken.append(next(lines))
     return taken

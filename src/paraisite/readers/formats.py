@@ -22,6 +22,7 @@ from paraisite.readers.extxyz import extxyz_records
 from paraisite.readers.json_structures import json_records, jsonl_records
 from paraisite.readers.phonopy_yaml import looks_like_phonopy, phonopy_records
 from paraisite.readers.poscar import looks_like_poscar, poscar_records
+from paraisite.structures.limits import ReadingLimits
 from paraisite.structures.origin import Record
 
 _HEAD_BYTES = 8192
@@ -36,8 +37,8 @@ class Format:
         name: What `--format` takes.
         title: What users call it.
         patterns: File names in lower case, without the suffix of a compression; those that begin with `*` count first.
-        reads: What `records` takes: the file's bytes or text with its name, its lines, or its path.
-        records: The structures of a file, one record each.
+        reads: What `records` takes first: the file's bytes or its text, followed by its name, its lines, or its path.
+        records: The structures of a file, one record each; all but readers of bytes take the limits last.
         looks: Whether the first characters of a file are of this format; None where a name alone tells it.
         content: Which structures of a file are read.
     """
@@ -51,10 +52,10 @@ class Format:
     content: str
 
 
-def _of_text(records: Callable[[str], Iterator[Record]]) -> Callable[[str, str], Iterator[Record]]:
-    """A reader that does not need the file's name, called with it."""
+def _of_text(records: Callable[[str], Iterator[Record]]) -> Callable[[str, str, ReadingLimits], Iterator[Record]]:
+    """A reader of one structure that needs neither the file's name nor further limits, called with them."""
 
-    def named(text: str, _: str) -> Iterator[Record]:
+    def named(text: str, _: str, __: ReadingLimits) -> Iterator[Record]:
         return records(text)
 
     return named

@@ -13,18 +13,20 @@ from paraisite.errors import StructureError
 from paraisite.readers.ase_database import ase_json_records
 from paraisite.readers.cif import lattice_vectors
 from paraisite.readers.jarvis import jarvis_structure, parse_jarvis
+from paraisite.readers.json_text import JSON_ERRORS, load_json
 from paraisite.readers.optimade import optimade_columns, optimade_structure, parse_optimade
 from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import check_crystal, check_periodic, numbers_of, unreadable
 from paraisite.structures.convert import from_cartesian, site_symbol
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.origin import Origin, Record, broken_record, scalar_columns, take_id
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits, too_large
+from paraisite.structures.origin import Origin, Record, scalar_columns, take_id
 
 _STRUCTURES = {"structure", "attributes", "atoms"}
 _LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
-def json_records(text: str, name: str) -> Iterator[Record]:
+def json_records(text: str, name: str, limits: ReadingLimits = DEFAULT_READING) -> Iterator[Record]:
     """The structures of a JSON file, one record each.
 
     A file may hold one structure, a list of them, a map from identifiers, entries with a "structure" (JARVIS: "atoms") and
@@ -34,19 +36,20 @@ def json_records(text: str, name: str) -> Iterator[Record]:
     Args:
         text: The file's text.
         name: File for the error message.
+        limits: What is read at most.
 
     Raises:
-        StructureError: `unreadable` for broken JSON, `unsupported_format` for JSON without structures.
+        StructureError: `unreadable` for broken JSON, `unsupported_format` for JSON without structures, `too_large`.
     """
     try:
-        data = json.loads(text)
+        data = load_json(text, name, limits)
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise unreadable(name, f"broken JSON, {error}") from error
-        yield from jsonl_records(text.splitlines())
+        yield from jsonl_records(text.split("\n"), limits)
         return
-    except (ValueError, RecursionError) as error:
-        raise unreadable(name, f"JSON with too long a number or too deep a nesting, {error}") from error
+    except JSON_ERRORS as error:
+        raise unreadable(name, f"JSON with too long a number, {error}") from error
     if isinstance(data, dict) and isinstance(data.get("ids"), list) and "nextid" in data:
         yield from ase_json_records(text, name)
         return
@@ -60,17 +63,26 @@ def json_records(text: str, name: str) -> Iterator[Record]:
         yield partial(parse_entry, key, entry)
 
 
-def jsonl_records(lines: Iterable[str]) -> Iterator[Record]:
-    """One record for each line that is not blank."""
+def jsonl_records(lines: Iterable[str], limits: ReadingLimits = DEFAULT_READING) -> Iterator[Record]:
+    """One record for each line that is not blank; its JSON is parsed with it."""
     for line in lines:
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield broken_record(f"broken JSON, {error}")
-        else:
-            yield partial(parse_entry, None, entry)
+        if len(line) > limits.record_bytes:
+            yield partial(_refuse_line, limits)
+        elif line.strip():
+            yield partial(_parse_line, line, limits)
+
+
+def _refuse_line(limits: ReadingLimits, origin: Origin) -> Crystal:
+    raise too_large(origin.source, "the line has more than {} characters", "record_bytes", limits)
+
+
+def _parse_line(line: str, limits: ReadingLimits, origin: Origin) -> Crystal:
+    """Crystal of a line."""
+    try:
+        entry = load_json(line, origin.source, limits)
+    except JSON_ERRORS as error:
+        raise unreadable(origin.source, f"broken JSON, {error}") from error
+    return parse_entry(None, entry, origin)
 
 
 def _entries(data: Any) -> Iterator[tuple[str | None, Any]]:

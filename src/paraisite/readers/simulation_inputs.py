@@ -12,7 +12,7 @@ import numpy as np
 
 from paraisite.errors import StructureError
 from paraisite.readers.cif import lattice_vectors
-from paraisite.readers.external import call_reader, elements_of_labels, float_or_none
+from paraisite.readers.external import call_reader, check_lines, elements_of_labels, float_or_none
 from paraisite.structures.checks import check_crystal, check_occupancy, numbers_of, unreadable
 from paraisite.structures.convert import from_ase, from_cartesian, from_pymatgen
 from paraisite.structures.crystal import Crystal
@@ -22,7 +22,6 @@ from paraisite.structures.statements import Statements, check_statements, contra
 _CASTEP_ANGSTROM = {"ang": 1.0, "bohr": 0.529177210903, "a0": 0.529177210903, "nm": 10.0, "pm": 0.01}
 _CASTEP_LATTICE = ("lattice_cart", "lattice_abc")
 _CASTEP_POSITIONS = ("positions_frac", "positions_abs")
-_MAX_LINE_CHARACTERS = 1000
 _FIXED_OCCUPANCY = 10.0
 """SHELX adds this to a value that a refinement leaves alone, so that 11 is a full site."""
 
@@ -90,8 +89,7 @@ def _parse_castep(text: str, origin: Origin) -> Crystal:
     untyped: Any = read_freeform
     # ASE's expressions take time by the square of the white space in a line, and of its length.
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    if max(map(len, lines), default=0) > _MAX_LINE_CHARACTERS:
-        raise unreadable(name, f"a line is longer than {_MAX_LINE_CHARACTERS} characters")
+    check_lines(lines, name)
     blocks = call_reader(lambda: untyped(StringIO("\n".join(lines))), name, "ASE")
     return call_reader(lambda: _castep_crystal(blocks, origin), name, "the reader")
 

@@ -14,14 +14,17 @@ from typing import BinaryIO
 import numpy as np
 
 from paraisite.errors import StructureError
-from paraisite.readers.compression import DECOMPRESSION_ERRORS, decompressed, open_decompressed
+from paraisite.readers.compression import DECOMPRESSION_ERRORS, decompressed, open_decompressed, read_bounded
 from paraisite.readers.formats import BY_NAME, FORMATS, Format, detect_format, detect_format_of, stem_of
+from paraisite.readers.lines import bounded_lines
 from paraisite.structures.checks import one_line, printable, unreadable
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
+from paraisite.structures.limits import DEFAULT_READING, TOO_LARGE, ReadingLimits, too_large
 from paraisite.structures.origin import Origin, Record
 
 STANDARD_INPUT = "-"
 """Stands for the standard input where a path is asked for."""
+_SHOWN_ID = 200
 
 
 def iter_crystals(
@@ -49,7 +52,7 @@ def iter_crystals(
             f"format '{format}' is not known; choose one of {', '.join(FORMATS)}.", code="unsupported_format"
         )
     listed = [paths] if isinstance(paths, str | Path) else paths
-    found = (pair for path in listed for pair in path_records(Path(path), format))
+    found = (pair for path in listed for pair in path_records(Path(path), format, options.limits))
     return (parse_record(record, origin, options) for record, origin in found)
 
 
@@ -77,18 +80,29 @@ def read_crystals(
     return crystals
 
 
-def path_records(path: Path, kind: str | None = None) -> Iterator[tuple[Record, Origin]]:
+def path_records(
+    path: Path, kind: str | None = None, limits: ReadingLimits = DEFAULT_READING
+) -> Iterator[tuple[Record, Origin]]:
     """Records of a file, of the files in a directory, or of the standard input; as `file_records`."""
     if str(path) == STANDARD_INPUT:
-        yield from content_records("stdin", sys.stdin.buffer.read(), kind)
+        yield from _standard_input(kind, limits)
         return
     try:
         files = structure_files(path, kind) if path.is_dir() else [path]
     except Exception as error:
         files = []
-        yield _raising(_as_structure_error(path, error)), Origin(_as_text(str(path)), path.name)
+        yield failing_record(as_structure_error(path, error)), Origin(_as_text(str(path)), path.name)
     for file in files:
-        yield from file_records(file, kind)
+        yield from file_records(file, kind, limits=limits)
+
+
+def _standard_input(kind: str | None, limits: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
+    try:
+        data = read_bounded(sys.stdin.buffer, "stdin", limits)
+    except Exception as error:
+        yield failing_record(as_structure_error("stdin", error)), Origin("stdin", "stdin")
+    else:
+        yield from content_records("stdin", data, kind, limits)
 
 
 def structure_files(directory: Path, kind: str | None) -> list[Path]:
@@ -124,6 +138,7 @@ def file_records(
     path: Path,
     format: str | None = None,  # noqa: A002 - as above
     raw: BinaryIO | None = None,
+    limits: ReadingLimits = DEFAULT_READING,
 ) -> Iterator[tuple[Record, Origin]]:
     """Records of a file, cut out but not parsed, so that others can parse them; numbered if there are several.
 
@@ -133,8 +148,9 @@ def file_records(
         path: The file.
         format: As for `iter_crystals`.
         raw: The file opened, whose position then tells how far the reading is where that goes record by record.
+        limits: What is read at most.
     """
-    with closing(_guarded(path, format, raw)) as records:
+    with closing(_guarded(path, format, raw, limits)) as records:
         yield from _numbered(records, str(path), stem_of(path))
 
 
@@ -142,6 +158,7 @@ def content_records(
     name: str,
     data: bytes,
     format: str | None = None,  # noqa: A002 - as above
+    limits: ReadingLimits = DEFAULT_READING,
 ) -> Iterator[tuple[Record, Origin]]:
     """Records of a file's content, such as that of an archive's member; as `file_records`.
 
@@ -149,8 +166,9 @@ def content_records(
         name: Name of the file, which tells its format and stands in every error.
         data: Its content, perhaps compressed.
         format: As for `iter_crystals`.
+        limits: What is read at most.
     """
-    return _numbered(_content_guarded(name, data, format), name, stem_of(Path(name)))
+    return _numbered(_content_guarded(name, data, format, limits), name, stem_of(Path(name)))
 
 
 def _numbered(records: Iterator[Record], source: str, stem: str) -> Iterator[tuple[Record, Origin]]:
@@ -176,8 +194,10 @@ def parse_record(record: Record, origin: Origin, options: ReadOptions = STRICT) 
         with np.errstate(all="ignore"):
             crystal = record(origin)
     except Exception as error:
-        return failure_of(origin, _as_structure_error(origin.source, error))
+        return failure_of(origin, as_structure_error(origin.source, error))
     warning = crystal.warning
+    if (excess := _over_limit(crystal, origin, options.limits)) is not None:
+        return failure_of(origin, excess)
     if warning is not None and not options.allows(warning):
         return failure_of(origin, StructureError(f"{warning.message}; add their sites.", code=warning.code))
     if crystal.material_id.isprintable():
@@ -185,11 +205,25 @@ def parse_record(record: Record, origin: Origin, options: ReadOptions = STRICT) 
     return replace(crystal, material_id=printable(crystal.material_id))
 
 
+def _over_limit(crystal: Crystal, origin: Origin, limits: ReadingLimits) -> StructureError | None:
+    """What makes a crystal larger than is allowed."""
+    if crystal.n_atoms > limits.atoms:
+        return too_large(origin.source, "the crystal has more than {} atoms", "atoms", limits)
+    if len(crystal.material_id) > limits.id_characters:
+        return too_large(origin.source, "its identifier has more than {} characters", "id_characters", limits)
+    return None
+
+
 def failure_of(origin: Origin, error: StructureError) -> ReadFailure:
     """The failure that stands for an error in the stream."""
     return ReadFailure(
-        printable(origin.material_id), _as_text(origin.source), error.code, one_line(error, limit=400) + "."
+        printable(_shortened(origin.material_id)), _as_text(origin.source), error.code, one_line(error, limit=400) + "."
     )
+
+
+def _shortened(material_id: str) -> str:
+    """An identifier as an error row can hold it, whatever the file says."""
+    return material_id if len(material_id) <= _SHOWN_ID else material_id[: _SHOWN_ID - 1] + "…"
 
 
 def _as_text(name: str) -> str:
@@ -197,26 +231,25 @@ def _as_text(name: str) -> str:
     return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
 
 
-def _guarded(path: Path, kind: str | None, raw: BinaryIO | None) -> Generator[Record, None, None]:
+def _guarded(
+    path: Path, kind: str | None, raw: BinaryIO | None, limits: ReadingLimits
+) -> Generator[Record, None, None]:
     """Records of a file; an error of the file as a whole is the last record."""
     try:
-        yield from _records(path, kind, raw)
+        yield from _records(path, kind, raw, limits)
     except Exception as error:
-        yield _raising(_as_structure_error(path, error))
+        yield failing_record(as_structure_error(path, error))
 
 
-def _content_guarded(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
+def _content_guarded(name: str, data: bytes, kind: str | None, limits: ReadingLimits) -> Iterator[Record]:
     """As `_guarded`, for content in memory."""
     try:
-        unpacked = decompressed(data)
-        if not unpacked:
-            raise _empty(name)
-        yield from _data_records(name, unpacked, kind or detect_format_of(name, unpacked))
+        yield from _unpacked_records(name, data, kind, limits)
     except Exception as error:
-        yield _raising(_as_structure_error(name, error))
+        yield failing_record(as_structure_error(name, error))
 
 
-def _as_structure_error(name: str | Path, error: Exception) -> StructureError:
+def as_structure_error(name: str | Path, error: Exception) -> StructureError:
     """What stands in the row of a record, file or member whose reading raised an exception of any kind."""
     if isinstance(error, StructureError):
         return error
@@ -224,14 +257,14 @@ def _as_structure_error(name: str | Path, error: Exception) -> StructureError:
         return unreadable(name, "there is no such file", "check the path")
     if isinstance(error, MemoryError):
         return StructureError(
-            f"{name}: reading it needs more memory than there is; give more, or leave it out.", code="too_large"
+            f"{name}: reading it needs more memory than there is; give more, or leave it out.", code=TOO_LARGE
         )
     if isinstance(error, (*DECOMPRESSION_ERRORS, ValueError)):
         return unreadable(name, getattr(error, "strerror", None) or error)
     return unreadable(name, f"{type(error).__name__}, {error}")
 
 
-def _raising(error: StructureError) -> Record:
+def failing_record(error: StructureError) -> Record:
     """A record that raises an error which already names the file."""
     return partial(_raise, str(error), error.code)
 
@@ -240,7 +273,7 @@ def _raise(message: str, code: str, _: Origin) -> Crystal:
     raise StructureError(message, code=code)
 
 
-def _records(path: Path, kind: str | None, raw: BinaryIO | None) -> Iterator[Record]:
+def _records(path: Path, kind: str | None, raw: BinaryIO | None, limits: ReadingLimits) -> Iterator[Record]:
     """Records of a file by its format.
 
     Raises:
@@ -250,18 +283,33 @@ def _records(path: Path, kind: str | None, raw: BinaryIO | None) -> Iterator[Rec
         raise _empty(path)
     found = BY_NAME.get(kind or detect_format(path) or "")
     if found is not None and found.reads == "path":
-        return found.records(path)
+        return found.records(path, limits)
     if found is not None and found.reads == "lines":
-        return _streamed(path, raw, found)
-    return _data_records(str(path), decompressed(path.read_bytes()), found.name if found else None)
+        return _streamed(path, raw, found, limits)
+    with path.open("rb") as opened:
+        data = read_bounded(open_decompressed(opened, path, limits), path, limits)
+    return _data_records(str(path), data, found.name if found else None, limits)
 
 
-def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
-    """Records of content in memory.
+def _unpacked_records(name: str, data: bytes, kind: str | None, limits: ReadingLimits) -> Iterator[Record]:
+    """As `_records`, for content in memory, perhaps compressed."""
+    if not data:
+        raise _empty(name)
+    known = BY_NAME.get(kind or detect_format_of(name, data) or "")
+    if known is not None and known.reads == "lines":
+        return _lines_of(name, io.BytesIO(data), known, limits)
+    unpacked = decompressed(data, name, limits)
+    return _data_records(name, unpacked, kind or detect_format_of(name, unpacked), limits)
+
+
+def _data_records(name: str, data: bytes, kind: str | None, limits: ReadingLimits) -> Iterator[Record]:
+    """Records of content in memory, without a compression.
 
     Raises:
         StructureError: As `_records`; ASE's SQLite databases are read from files alone.
     """
+    if not data.strip():
+        raise _empty(name)
     if kind is None:
         raise StructureError(
             f"{name}: the format is not known from name or content; use one of {', '.join(FORMATS)}.",
@@ -272,27 +320,32 @@ def _data_records(name: str, data: bytes, kind: str | None) -> Iterator[Record]:
         raise StructureError(
             f"{name}: an ASE database can only be read from a file of its own; unpack it.", code="unreadable"
         )
-    if not data.strip():
-        raise _empty(name)
+    if found.reads == "lines":
+        return _lines_of(name, io.BytesIO(data), found, limits)
     if found.reads == "bytes":
         return found.records(data, name)
     text = data.decode("utf-8-sig", errors="replace")
     if not text.strip():  # a text has more white space than bytes do
         raise _empty(name)
-    return found.records(io.StringIO(text)) if found.reads == "lines" else found.records(text, name)
+    return found.records(text, name, limits)
 
 
-def _streamed(path: Path, raw: BinaryIO | None, found: Format) -> Iterator[Record]:
+def _streamed(path: Path, raw: BinaryIO | None, found: Format, limits: ReadingLimits) -> Iterator[Record]:
     """Records of a text file that is never held in memory as a whole."""
-    count = 0
     with raw or path.open("rb") as opened:
-        binary = open_decompressed(opened)
-        with binary, io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace") as text:
-            for record in found.records(text):
-                count += 1
-                yield record
+        yield from _lines_of(path, opened, found, limits)
+
+
+def _lines_of(name: Path | str, opened: BinaryIO, found: Format, limits: ReadingLimits) -> Iterator[Record]:
+    """Records of a stream, perhaps compressed, that is read line by line."""
+    count = 0
+    binary = open_decompressed(opened, name, limits)
+    with binary:
+        for record in found.records(bounded_lines(binary, limits), limits):
+            count += 1
+            yield record
     if count == 0:
-        raise _empty(path)
+        raise _empty(name)
 
 
 def _empty(path: Path | str) -> StructureError:

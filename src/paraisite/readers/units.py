@@ -11,6 +11,7 @@ from typing import Protocol
 from paraisite.errors import StructureError
 from paraisite.readers.stream import failure_of, parse_record, path_records
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
+from paraisite.structures.limits import ReadingLimits
 from paraisite.structures.origin import Origin, Record
 
 
@@ -22,7 +23,7 @@ class Unit(Protocol):
         """Its name in messages."""
         ...
 
-    def records(self) -> Iterator[tuple[Record, Origin]]:
+    def records(self, limits: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
         """Its records, cut out but not parsed; those that cannot be had are records that fail."""
         ...
 
@@ -39,9 +40,9 @@ class FileUnit:
     name: str
     format: str | None = None
 
-    def records(self) -> Iterator[tuple[Record, Origin]]:
+    def records(self, limits: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
         """Records of the file."""
-        return path_records(Path(self.name), self.format)
+        return path_records(Path(self.name), self.format, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Place:
 def crystals_of(units: Iterable[Unit], options: ReadOptions = STRICT) -> Iterator[Crystal | ReadFailure]:
     """Crystals of units, and failures in the place of those that cannot be read."""
     for unit in units:
-        for record, origin in unit.records():
+        for record, origin in unit.records(options.limits):
             yield parse_record(record, origin, options)
 
 
@@ -79,7 +80,7 @@ def steps_without(
     """
     n_items = 0
     for number, unit in enumerate(units):
-        records = unit.records()
+        records = unit.records(options.limits)
         for index in count():
             cut, parse = Place(number, index, parsing=False), Place(number, index, parsing=True)
             yield cut
@@ -92,19 +93,21 @@ def steps_without(
                     yield parse
                     yield parse_record(*found, options)
                 else:
-                    yield _crashed(Origin(unit.name, Path(unit.name).name) if found is None else found[1], index)
+                    yield _crashed(
+                        Origin(unit.name, Path(unit.name).name) if found is None else found[1], index, options
+                    )
             if found is None:
                 break
 
 
-def _crashed(origin: Origin, index: int) -> ReadFailure:
+def _crashed(origin: Origin, index: int, options: ReadOptions) -> ReadFailure:
     """The failure of a record that ends processes, or of all from it on where the unit cannot be read further."""
     what = "reading it" if "#" in origin.source or index == 0 else f"reading it from record {index + 1} on"
     return failure_of(
         origin,
         StructureError(
-            f"{origin.source}: {what} ended the working process, several times, perhaps for want of memory; check the "
-            "file, or leave it out.",
+            f"{origin.source}: {what} ended the working process, several times, perhaps for want of memory, or as it took "
+            f"over {options.limits.record_seconds} s (--limit record_seconds=NUMBER); check the file, or leave it out.",
             code="crashed_reader",
         ),
     )

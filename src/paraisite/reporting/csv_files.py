@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+
+from paraisite.json_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ def write_json_rows(table: Columns, handle: TextIO, *, first: bool) -> None:
     columns = plain_columns(table)
     for row in zip(*columns.values(), strict=True):
         record = {name: None if is_missing(value) else value for name, value in zip(columns, row, strict=True)}
-        handle.write(("[\n" if first else ",\n") + json.dumps(record, ensure_ascii=False, default=_json_value))
+        handle.write(("[\n" if first else ",\n") + json_text(record, ensure_ascii=False, default=_json_value))
         first = False
 
 

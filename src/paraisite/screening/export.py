@@ -15,38 +15,54 @@ from paraisite.atomic import write_text_atomic
 from paraisite.outputs import output_folder
 from paraisite.readers.stream import file_records
 from paraisite.reporting.csv_files import write_csv
+from paraisite.screening.identity import identify, read_inventory
+from paraisite.screening.manifest import read_manifest
 from paraisite.screening.parquet import ParquetPiece
 from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.screening.selection import Selection, stream_rows
 from paraisite.screening.sources import ScanSource
 from paraisite.structures.convert import to_pymatgen
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
 
 GONE = "source_gone"
 CHANGED = "source_changed"
 EXPORTED = "ok"
 STRUCTURES_TABLE = "structures.csv"
+LONGEST_NAME = 100
+"""Characters of an identifier that name its file; file systems take 255 with what stands around them."""
+_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
+"""Names that Windows keeps for itself, whatever their suffix."""
 _NUMBER = re.compile(r"#\d+$")
 _PIECE_SIZE = 64
 _COLUMNS = ["material_id", "formula", "kappa", "n_atoms", "source"]
 
 
-def read_sources(sources: Iterable[str]) -> Iterator[Crystal | ReadFailure]:
+def read_sources(
+    sources: Iterable[str], out: str | Path | None = None, limits: ReadingLimits = DEFAULT_READING
+) -> Iterator[Crystal | ReadFailure]:
     """Read the crystals of some rows again, each file once and only the wanted crystals of it.
 
     Args:
         sources: Values of the column `source`: a path, `path#k`, `archive/member` or `archive/member#k`.
+        out: Folder of the scan that read them before: files that were changed since are not read.
+        limits: What is read at most.
 
     Returns:
-        A crystal for each, or a failure with code `source_gone` where the source holds it no longer, in the order in which
-        they are found; the attribute `source` tells which is which.
+        A crystal for each, or a failure in the order in which they are found, with code `source_gone` where the source holds
+        it no longer, and `source_changed` where the file is another; the attribute `source` tells which is which.
     """
     by_file: dict[Path | None, set[str]] = defaultdict(set)
     for source in sources:
         by_file[_file_of(source)].add(source)
+    scanned = {one.path: one for one in (read_inventory(Path(out)) if out is not None else None) or ()}
     for path, wanted in by_file.items():
+        if str(path) in scanned and identify(Path(str(path))).content() != scanned[str(path)].content():
+            message = f"{path} was changed since it was scanned; put the file back, or scan it again."
+            yield from (ReadFailure("", source, CHANGED, message) for source in sorted(wanted))
+            continue
         if path is not None:
-            yield from _read_wanted(path, wanted)
+            yield from _read_wanted(path, wanted, limits)
         for source in sorted(wanted):
             message = f"{source} is no longer there; put the file back, or scan again where the structures are now."
             yield ReadFailure("", source, GONE, message)
@@ -58,11 +74,12 @@ def _file_of(source: str) -> Path | None:
     return next((path for path in (*places, *places[1].parents) if path.is_file()), None)
 
 
-def _read_wanted(path: Path, wanted: set[str]) -> Iterator[Crystal | ReadFailure]:
+def _read_wanted(path: Path, wanted: set[str], limits: ReadingLimits) -> Iterator[Crystal | ReadFailure]:
     """Items of a file that are wanted; each is taken off the set."""
     names = wanted | {_NUMBER.sub("", source) for source in wanted}
-    for piece in ScanSource(str(path), (path,)).pieces(_PIECE_SIZE):
-        for item in _without_unwanted(piece, wanted, names).items(ReadOptions(allow_missing_hydrogens=True)):
+    reading = ReadOptions(allow_missing_hydrogens=True, limits=limits)
+    for piece in ScanSource(str(path), (path,)).pieces(_PIECE_SIZE, limits):
+        for item in _without_unwanted(piece, wanted, names, limits).items(reading):
             if item.source in wanted:
                 wanted.discard(item.source)
                 yield item
@@ -70,17 +87,17 @@ def _read_wanted(path: Path, wanted: set[str]) -> Iterator[Crystal | ReadFailure
             return
 
 
-def _without_unwanted(piece: Piece, wanted: set[str], names: set[str]) -> Piece:
+def _without_unwanted(piece: Piece, wanted: set[str], names: set[str], limits: ReadingLimits) -> Piece:
     """The piece without what can be seen, before it is parsed, to be unwanted."""
     if isinstance(piece, FilesPiece):
-        records = (pair for path in piece.paths for pair in file_records(Path(path)))
+        records = (pair for path in piece.paths for pair in file_records(Path(path), limits=limits))
         return RecordsPiece(tuple(pair for pair in records if pair[1].source in wanted))
     if isinstance(piece, RecordsPiece):
         return RecordsPiece(tuple(pair for pair in piece.cut if pair[1].source in wanted))
     if isinstance(piece, ContentsPiece):
         return ContentsPiece(tuple(pair for pair in piece.contents if pair[0] in names))
     if isinstance(piece, ZipPiece):
-        return replace(piece, members=tuple(name for name in piece.members if f"{piece.archive}/{name}" in names))
+        return replace(piece, members=tuple(pair for pair in piece.members if f"{piece.archive}/{pair[1]}" in names))
     if isinstance(piece, ParquetPiece):
         rows = range(piece.first + 1, piece.first + 1 + piece.stop - piece.start)
         return piece if any(f"{piece.path}#{row}" in wanted for row in rows) else RecordsPiece(())
@@ -106,8 +123,8 @@ def export_structures(
 
     Returns:
         Columns `material_id`, `formula`, `kappa` in W/(m K), `file`, `status`, `error`, `source`, one row each in the
-        order of the selection. `status` is `ok`, `source_gone`, `source_changed` where the source now holds another crystal,
-        or the code of a reader's error.
+        order of the selection. `status` is `ok`, `source_gone`, `source_changed` where the file was changed since or holds
+        another crystal now, or the code of a reader's error.
 
     Raises:
         OutputError: The folder holds other files than an export.
@@ -123,7 +140,7 @@ def _export(out: str | Path, folder: Path, selection: Selection, features: str |
     chosen = pd.concat([chunk[_COLUMNS] for chunk in stream_rows(out, selection, features)], ignore_index=True)
     rows = chosen.drop_duplicates("source").set_index("source", drop=False).assign(file="", status="", error="")
     taken: set[str] = set()
-    for item in read_sources(rows["source"]):
+    for item in read_sources(rows["source"], out, ReadingLimits(**read_manifest(out).limits)):
         row = rows.loc[item.source]
         if isinstance(item, ReadFailure):
             status, error, name = item.code, item.message, ""
@@ -143,7 +160,9 @@ def _export(out: str | Path, folder: Path, selection: Selection, features: str |
 
 def _file_name(material_id: str, taken: set[str]) -> str:
     """A file name that every system takes, and no other crystal has."""
-    stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", material_id).strip("._") or "crystal"
+    stem = re.sub(r"[^A-Za-z0-9._+-]+", "_", material_id[:LONGEST_NAME]).strip("._") or "crystal"
+    if stem.partition(".")[0].lower() in _DEVICES:
+        stem = f"_{stem}"
     name, number = stem, 1
     while name.lower() in taken:
         number += 1

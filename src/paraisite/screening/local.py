@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,12 +14,25 @@ from paraisite.processes.search import answers_without_crashes
 from paraisite.processes.worker import TaskCrashedError, Worker
 from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, ScannerSettings
-from paraisite.screening.worker import PieceTask, ScanService
+from paraisite.screening.worker import READY, PieceTask, ScanService
 
 Numbered = Iterator[tuple[int, Piece]]
 
 
-def scan_locally(pieces: Numbered, settings: ScannerSettings, processes: int) -> Generator[PieceResult, None, None]:
+def check_model(settings: ScannerSettings) -> None:
+    """Load the model in a process of its own, so that a scan that cannot work is refused before it is begun.
+
+    Raises:
+        ParaisiteError: The model cannot be loaded.
+    """
+    with Child(ScanService(settings)) as child:
+        child.send(READY)
+        deque(child.answers(), maxlen=0)
+
+
+def scan_locally(
+    pieces: Numbered, settings: ScannerSettings, processes: int, *, ready: Callable[[], None] | None = None
+) -> Generator[PieceResult, None, None]:
     """Scan pieces by several processes; results in the order in which they are finished.
 
     A worker that dies, for example for want of memory, is replaced and its piece tried once more; then the structure that
@@ -28,6 +42,7 @@ def scan_locally(pieces: Numbered, settings: ScannerSettings, processes: int) ->
         pieces: Pieces with their numbers; read by one thread at a time.
         settings: What the workers need to know.
         processes: Number of workers.
+        ready: Called once, when a worker has loaded the model and before the first piece is drawn.
 
     Raises:
         ParaisiteError: The model cannot be loaded.
@@ -35,8 +50,12 @@ def scan_locally(pieces: Numbered, settings: ScannerSettings, processes: int) ->
     """
     start = partial(Child, ScanService(settings))
     tasks = (PieceTask(index, piece) for index, piece in pieces)
-    with ProcessPool(start, processes, _recover, _no_items) as pool, closing(pool.as_finished(tasks)) as results:
-        yield from results
+    with ProcessPool(start, processes, _recover, _no_items) as pool:
+        if ready is not None:
+            deque(pool.in_order(iter([READY])), maxlen=0)
+            ready()
+        with closing(pool.as_finished(tasks)) as results:
+            yield from results
 
 
 def _recover(worker: Worker, crash: TaskCrashedError) -> Iterator[PieceResult]:

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from paraisite.readers.stream import content_records
+from paraisite.errors import StructureError
+from paraisite.readers.compression import read_bounded
+from paraisite.readers.stream import as_structure_error, content_records, failing_record
 from paraisite.readers.units import FileUnit, Unit, crystals_of
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
+from paraisite.structures.limits import ReadingLimits, too_large
 from paraisite.structures.origin import Origin, Record
+
+_T = TypeVar("_T")
+
+Lost = StructureError
+"""Why there is no content."""
+PIECE_CHARACTERS = 1 << 26
+"""Content of a piece that is sent to a worker, after which no more is added to it."""
+
+
+def batched(
+    values: Iterable[_T], size: int, weight: int = 0, weigh: Callable[[_T], int] = lambda _: 0
+) -> Iterator[tuple[_T, ...]]:
+    """Tuples of up to `size` values, which end with the value that makes them as heavy as `weight`."""
+    batch: list[_T] = []
+    total = 0
+    for value in values:
+        batch.append(value)
+        total += weigh(value)
+        if len(batch) == size or total > weight:
+            yield tuple(batch)
+            batch, total = [], 0
+    if batch:
+        yield tuple(batch)
 
 
 class Piece(ABC):
@@ -63,7 +91,7 @@ class RecordsPiece(Piece):
         """Itself."""
         yield self
 
-    def records(self) -> Iterator[tuple[Record, Origin]]:
+    def records(self, _: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
         """The records."""
         return iter(self.cut)
 
@@ -80,9 +108,9 @@ class ContentUnit:
     name: str
     content: bytes
 
-    def records(self) -> Iterator[tuple[Record, Origin]]:
+    def records(self, limits: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
         """Records of the file."""
-        return content_records(self.name, self.content)
+        return content_records(self.name, self.content, limits=limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +118,32 @@ class ContentsPiece(Piece):
     """Files in memory, such as members of a tar archive.
 
     Attributes:
-        contents: Name and content of each.
+        contents: Name and content of each, or the reason why there is none.
     """
 
-    contents: tuple[tuple[str, bytes], ...]
+    contents: tuple[tuple[str, bytes | Lost], ...]
 
     def units(self) -> Iterator[Unit]:
         """The files."""
-        return (ContentUnit(name, data) for name, data in self.contents)
+        for name, content in self.contents:
+            yield ContentUnit(name, content) if isinstance(content, bytes) else LostUnit(name, content)
+
+
+@dataclass(frozen=True, slots=True)
+class LostUnit:
+    """What cannot be had.
+
+    Attributes:
+        name: Its name.
+        reason: What went wrong.
+    """
+
+    name: str
+    reason: Lost
+
+    def records(self, _: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
+        """The failure."""
+        yield failed_record(self.name, self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +152,12 @@ class MemberUnit:
 
     Attributes:
         archive: The archive.
+        number: Its place in the archive's list; two members may have one name.
         member: Name inside it.
     """
 
     archive: zipfile.ZipFile
+    number: int
     member: str
 
     @property
@@ -117,13 +165,25 @@ class MemberUnit:
         """Path of the archive and name inside it."""
         return f"{self.archive.filename}/{self.member}"
 
-    def records(self) -> Iterator[tuple[Record, Origin]]:
+    def records(self, limits: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
         """Records of the member."""
         try:
-            data = self.archive.read(self.member)
+            data = _content(self.archive, self.archive.infolist()[self.number], self.name, limits)
         except Exception as error:
             return iter([failed_record(self.name, error)])
-        return content_records(self.name, data)
+        return content_records(self.name, data, limits=limits)
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: ReadingLimits) -> bytes:
+    """Content of a member whose size and checksum are those that the archive states."""
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise unreadable(name, "it is a link, which is not followed", "pack the file itself")
+    if info.file_size > limits.content_bytes:
+        raise too_large(name, "its content has more than {} bytes", "content_bytes", limits)
+    if info.file_size > limits.decompressed_bytes(info.compress_size):
+        raise too_large(name, "it grows to more than {} times its size", "expansion", limits)
+    with archive.open(info) as opened:
+        return read_bounded(opened, name, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +192,11 @@ class ZipPiece(Piece):
 
     Attributes:
         archive: Path of the archive.
-        members: Names inside it.
+        members: Their places in the archive's list and their names.
     """
 
     archive: str
-    members: tuple[str, ...]
+    members: tuple[tuple[int, str], ...]
 
     def units(self) -> Iterator[Unit]:
         """The members."""
@@ -146,21 +206,18 @@ class ZipPiece(Piece):
             yield FailedPiece(self.archive, f"the archive is broken, {error}")
             return
         with opened as archive:
-            yield from (MemberUnit(archive, member) for member in self.members)
+            yield from (MemberUnit(archive, number, member) for number, member in self.members)
 
 
 def failed_record(name: str, reason: object) -> tuple[Record, Origin]:
-    """What stands for a file that cannot be read at all."""
-    return _Unreadable(name, str(reason) or type(reason).__name__), Origin(name, Path(name).name)
+    """What stands for a file that cannot be read at all.
 
-
-@dataclass(frozen=True, slots=True)
-class _Unreadable:
-    name: str
-    reason: str
-
-    def __call__(self, _: Origin) -> Crystal:
-        raise unreadable(self.name, self.reason)
+    Args:
+        name: The file.
+        reason: What went wrong, an exception or its text.
+    """
+    error = as_structure_error(name, reason) if isinstance(reason, Exception) else unreadable(name, reason)
+    return failing_record(error), Origin(name, Path(name).name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +236,6 @@ class FailedPiece(Piece):
         """Itself."""
         yield self
 
-    def records(self) -> Iterator[tuple[Record, Origin]]:
+    def records(self, _: ReadingLimits) -> Iterator[tuple[Record, Origin]]:
         """The failure."""
         yield failed_record(self.name, self.reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.dataset
 
 from paraisite.errors import DataError, ParaisiteError
-from paraisite.screening.manifest import part_paths
+from paraisite.screening.state import usable_parts
 
 SCAN_VIEW = "scan"
 KEY = "material_id"
@@ -44,7 +44,7 @@ def stream_query(out: str | Path, sql: str, features: str | Path | None = None) 
 
     The view has the scan's columns, the joined ones, `position`: the number of the row, from 1, and `duplicate_of`: the first
     `material_id` with the same `graph_hash` and `formula`, null for that first one. The query can read nothing else, and
-    change nothing.
+    change nothing. What of the scan is there is said in the log, as a warning where something lacks; see `scan_state`.
 
     Args:
         out: The scan's folder.
@@ -56,7 +56,7 @@ def stream_query(out: str | Path, sql: str, features: str | Path | None = None) 
 
     Raises:
         QueryError: The query is wrong, or does more than to select.
-        RunError: The folder holds no scan.
+        RunError: The folder holds no scan, or a part is damaged.
         DataError: The table to join cannot be used.
     """
     with open_scan(out, features) as connection:
@@ -76,18 +76,21 @@ def open_scan(out: str | Path, features: str | Path | None = None) -> Iterator[d
         DataError: The table to join cannot be used.
     """
     with duckdb.connect() as connection:
-        add_scan(connection, out, SCAN_VIEW, features)
+        add_scan(connection, usable_parts(out), SCAN_VIEW, features)
         for statement in _LOCK:
             connection.execute(statement)
         yield connection
 
 
 def add_scan(
-    connection: duckdb.DuckDBPyConnection, out: str | Path, view: str, features: str | Path | None = None
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], view: str, features: str | Path | None = None
 ) -> None:
-    """Add the view of a scan to a database that is not locked yet; see `stream_query`."""
-    # Read by Arrow and not by DuckDB, so that a query needs no right to open a file: COPY may stand inside a SELECT.
-    parts = pyarrow.dataset.dataset([str(path) for path in part_paths(out)], format="parquet")
+    """Add the view of a scan's parts, see `usable_parts`, to a database that is not locked yet; see `stream_query`."""
+    # Read by Arrow and not by DuckDB, so that a query needs no right to open a file: COPY may stand inside a SELECT. It also
+    # checks the pages, which DuckDB does not.
+    checked = pyarrow.dataset.ParquetFragmentScanOptions(page_checksum_verification=True)
+    pages = pyarrow.dataset.ParquetFileFormat(default_fragment_scan_options=checked)
+    parts = pyarrow.dataset.dataset([str(path) for path in paths], format=pages)
     connection.register(f"{view}_parts", parts)
     same = "WINDOW same AS (PARTITION BY graph_hash, formula ORDER BY position)"
     duplicate = f"graph_hash IS NOT NULL AND row_number() OVER same > 1 THEN first_value({KEY}) OVER same"

@@ -1,7 +1,8 @@
 """The engine of a cluster: the same scan as a Ray Data pipeline of stateful actors, on CPUs or GPUs.
 
 Every actor loads the model once, cuts the source itself (files must be at the same path on all machines) and writes parts
-into the scan's folder (which must be shared). An actor that is lost is started anew by Ray and its piece done again.
+into the scan's folder (which must be shared). An actor that is lost is started anew by Ray and its piece done again, without
+end; so what was tried stands in a file beside the parts, and a structure that ends actors again and again is left out.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import os
 import socket
 from collections.abc import Generator, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from paraisite.errors import ParaisiteError
 from paraisite.processes.child import child_environment
+from paraisite.screening.journal import write_part_again
 from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
 from paraisite.screening.sources import Meter, Work
@@ -41,7 +44,7 @@ def scan_with_ray(
     Raises:
         ParaisiteError: Ray is not installed, or the cluster cannot be reached.
     """
-    ray = _connect(address)
+    ray = connect(address)
     todo = [{"index": index} for index, _ in work.left(meter)]
     if not todo:
         return
@@ -60,7 +63,12 @@ def scan_with_ray(
         yield PieceResult(int(row["index"]), json.loads(row["counts"]))
 
 
-def _connect(address: str | None) -> Any:
+def connect(address: str | None) -> Any:
+    """Connect to a cluster, or start one on this machine; once connected it stays so.
+
+    Raises:
+        ParaisiteError: Ray is not installed, or the cluster cannot be reached.
+    """
     try:
         import ray  # noqa: PLC0415 - an extra
         import ray.data  # noqa: PLC0415
@@ -106,7 +114,9 @@ class PieceActor:
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
         """Scan the pieces of a batch."""
-        results = [self._scanner.write_part(int(index), self._piece(int(index))) for index in batch["index"]]
+        results = [
+            write_part_again(self._scanner, index, partial(self._piece, index)) for index in batch["index"].tolist()
+        ]
         return {
             "index": [result.index for result in results],
             "counts": [json.dumps(result.counts) for result in results],

@@ -10,10 +10,25 @@ from paraisite.fetch.catalogue import fetch_data
 from paraisite.fetch.common import FetchOptions, FetchReporter
 from paraisite.fetch.optimade import fetch_optimade
 from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits, split_address, without_password
+from paraisite.screening.own_output import SOURCE_FOLDER
 from paraisite.screening.sources import ScanSource, open_source
 
 OPTIMADE, MATERIALS_PROJECT = "optimade:", "mp:"
-SOURCE_FOLDER = "source"
+
+
+def is_remote(source: str | Path | Sequence[str | Path]) -> bool:
+    """Whether a source lies on a server, and is fetched into the scan's folder first."""
+    given = [source] if isinstance(source, str | Path) else list(source)
+    return any(str(item).startswith((OPTIMADE, MATERIALS_PROJECT)) for item in given)
+
+
+def words_of(source: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """A source as the user gave it, without a password in an address."""
+    given = [source] if isinstance(source, str | Path) else list(source)
+    return tuple(
+        f"{OPTIMADE}{split_address(text.removeprefix(OPTIMADE)).url}" if text.startswith(OPTIMADE) else text
+        for text in map(str, given)
+    )
 
 
 def find_source(

@@ -50,7 +50,7 @@ class Described:
         n_elements: Elements; 0 for a failure.
         volume: Cell volume in Å³; NaN for a failure.
         density: In g/cm³; NaN for a failure.
-        spacegroup: Number; 0 where it was not asked for.
+        spacegroup: Number; 0 where it was not looked for.
     """
 
     n_elements: np.ndarray
@@ -59,12 +59,12 @@ class Described:
     spacegroup: np.ndarray
 
 
-def describe(items: Sequence[Crystal | ReadFailure], *, symmetry: bool) -> Described:
+def describe(items: Sequence[Crystal | ReadFailure], symmetry_atoms: int) -> Described:
     """Describe structures by their cells.
 
     Args:
         items: Crystals, and failures.
-        symmetry: Whether to look for the space group, about a millisecond a crystal.
+        symmetry_atoms: Atoms of the crystals whose space group is looked for, at most; about a millisecond a small crystal.
     """
     n = len(items)
     described = Described(np.zeros(n, np.int32), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int32))
@@ -74,7 +74,7 @@ def describe(items: Sequence[Crystal | ReadFailure], *, symmetry: bool) -> Descr
             described.n_elements[row] = len(set(item.numbers.tolist()))
             described.volume[row] = volume
             described.density[row] = float(atomic_masses(item.numbers).sum()) / volume * DALTON_PER_ANGSTROM3
-            if symmetry:
+            if item.n_atoms <= symmetry_atoms:
                 described.spacegroup[row] = find_symmetry(item).space_group
     return described
 

@@ -15,7 +15,9 @@ from paraisite.atomic import atomic_path
 from paraisite.prediction.chunks import with_failures
 from paraisite.prediction.predict import Predictor
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
+from paraisite.processes.watchdog import Watchdog, watched
 from paraisite.readers.units import Place, steps_without
+from paraisite.screening.checksums import HashedFile, PartRecord, append_record
 from paraisite.screening.manifest import part_path
 from paraisite.screening.pieces import Piece
 from paraisite.screening.rows import describe, make_rows, schema
@@ -33,6 +35,7 @@ class ScannerSettings:
         symmetry: Whether to look for space groups.
         reading: What readers let pass.
         members: Whether to give each member's κ, their mean and standard deviation too.
+        scan: Identity of the scan, which every part is noted with.
     """
 
     out: Path
@@ -41,6 +44,7 @@ class ScannerSettings:
     symmetry: bool = False
     reading: ReadOptions = STRICT
     members: bool = False
+    scan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,39 +75,52 @@ class Scanner:
         Raises:
             OSError: The part cannot be written, for example for want of space.
         """
-        return self._write(index, self.tables(piece))
+        with Watchdog(self.settings.reading.limits.record_seconds) as watchdog:
+            return self._write(index, self.tables(piece, watchdog))
 
     def write_part_carefully(
         self, index: int, piece: Piece, crashed: frozenset[Place]
     ) -> Iterator[Place | PieceResult]:
         """As `write_part`, one structure at a time: each step is announced, and those that ended a process are left out."""
         tables = []
-        for step in steps_without(piece.units(), crashed, options=self.settings.reading):
-            if isinstance(step, Place):
-                yield step
-            else:
-                tables.append(with_failures([step], self._table))
+        with Watchdog(self.settings.reading.limits.record_seconds) as watchdog:
+            for step in steps_without(piece.units(), crashed, options=self.settings.reading):
+                watchdog.allow()
+                if isinstance(step, Place):
+                    yield step
+                else:
+                    tables.append(with_failures([step], self._table))
         yield self._write(index, tables)
 
-    def tables(self, piece: Piece) -> Iterator[pa.Table]:
-        """Rows of a piece, a chunk at a time, so that memory stays bounded whatever the piece."""
+    def tables(self, piece: Piece, watchdog: Watchdog | None = None) -> Iterator[pa.Table]:
+        """Rows of a piece, a chunk at a time, so that memory stays bounded whatever the piece.
+
+        Args:
+            piece: The piece.
+            watchdog: Limits the time for each structure, in a working process.
+        """
         items = piece.items(self.settings.reading)
-        while chunk := list(islice(items, CHUNK_CRYSTALS)):
+        steps = items if watchdog is None else watched(items, watchdog)
+        while chunk := list(islice(steps, CHUNK_CRYSTALS)):
+            if watchdog is not None:
+                watchdog.allow(len(chunk))
             yield with_failures(chunk, self._table)
 
     def _table(self, chunk: list[Crystal | ReadFailure]) -> pa.Table:
         prepared = prepare(chunk, self.predictor.needs)
-        described = describe(chunk, symmetry=self.settings.symmetry)
+        described = describe(chunk, self.settings.reading.limits.symmetry_atoms if self.settings.symmetry else 0)
         said = self.predictor.outputs(prepared)
         return make_rows(prepared, described, said.kappa, said.judgement, members=self.settings.members)
 
     def _write(self, index: int, tables: Iterable[pa.Table]) -> PieceResult:
         counts: Counter[str] = Counter()
-        with (
-            atomic_path(part_path(self.settings.out, index)) as path,
-            pq.ParquetWriter(path, self.schema, compression="zstd") as writer,
-        ):
-            for table in tables:
-                writer.write_table(table)
-                counts.update(table["status"].to_pylist())
+        out = self.settings.out
+        with atomic_path(part_path(out, index)) as path:
+            with path.open("wb") as handle:
+                hashed = HashedFile(handle)
+                with pq.ParquetWriter(hashed, self.schema, compression="zstd", write_page_checksum=True) as writer:
+                    for table in tables:
+                        writer.write_table(table)
+                        counts.update(table["status"].to_pylist())
+            append_record(out, PartRecord(index, self.settings.scan, hashed.hexdigest(), dict(counts)))
         return PieceResult(index, dict(counts))

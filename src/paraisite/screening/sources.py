@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import codecs
 import glob
-import hashlib
+import logging
 import os
-import tarfile
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from paraisite.errors import DataError
 from paraisite.readers.formats import detect_format
 from paraisite.readers.stream import file_records
+from paraisite.screening.archives import is_archive, is_tar, is_zip, tar_pieces, zip_pieces
+from paraisite.screening.manifest import PARTS
+from paraisite.screening.own_output import OwnOutput, is_scan
 from paraisite.screening.parquet import is_parquet, parquet_pieces
-from paraisite.screening.pieces import ContentsPiece, FailedPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
+from paraisite.screening.pieces import PIECE_CHARACTERS, FilesPiece, Piece, RecordsPiece, batched
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
+from paraisite.structures.origin import characters_of
 
-_T = TypeVar("_T")
-
+_LOG = logging.getLogger(__name__)
 LIST_SUFFIXES = {".txt", ".lst"}
 LONG_FORMATS = {"extxyz", "jsonl"}
 """Formats that are read record by record."""
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 FILES_A_PIECE = 512
 
 Cut = tuple[Piece, float]
@@ -45,31 +45,23 @@ class ScanSource:
     name: str
     files: tuple[Path, ...]
 
-    def fingerprint(self) -> str:
-        """Hash of the names and sizes of all files: a scan goes on only with the source that it began with."""
-        digest = hashlib.sha256()
-        for path in self.files:
-            # Names need not be text on every system.
-            digest.update(f"{path}\0{_size(path)}\n".encode(errors="surrogateescape"))
-        return digest.hexdigest()
-
     def size(self) -> int:
         """Bytes of all files."""
         return sum(max(_size(path), 0) for path in self.files)
 
-    def pieces(self, size: int) -> Iterator[Piece]:
+    def pieces(self, size: int, limits: ReadingLimits = DEFAULT_READING) -> Iterator[Piece]:
         """Cut the source into pieces of up to `size` structures, the same ones every time.
 
-        Short files go together, long ones are cut by records, archives by members.
+        Short files go together, long ones are cut by records, archives by members. A piece of long content has fewer.
         """
-        return (piece for piece, _ in self.cuts(size))
+        return (piece for piece, _ in self.cuts(size, limits))
 
-    def cuts(self, size: int) -> Iterator[tuple[Piece, float]]:
+    def cuts(self, size: int, limits: ReadingLimits = DEFAULT_READING) -> Iterator[tuple[Piece, float]]:
         """As `pieces`, each with the bytes of the source up to its end, exact at the end of a file."""
         short: list[str] = []
         until = 0
         for path in self.files:
-            long, n_bytes = _long_pieces(path, size), max(_size(path), 0)
+            long, n_bytes = _long_pieces(path, size, limits), max(_size(path), 0)
             if long is None:
                 short.append(str(path))
                 until += n_bytes
@@ -92,15 +84,17 @@ class Work:
         source: Where the structures come from.
         piece_size: Structures of a piece, at most.
         done: Numbers of the pieces that are finished.
+        limits: What is read at most.
     """
 
     source: ScanSource
     piece_size: int
     done: frozenset[int] = frozenset()
+    limits: ReadingLimits = DEFAULT_READING
 
     def left(self, meter: Meter | None = None) -> Iterator[tuple[int, Piece]]:
         """Unfinished pieces with their numbers; a meter is given each."""
-        for index, (piece, until) in enumerate(self.source.cuts(self.piece_size)):
+        for index, (piece, until) in enumerate(self.source.cuts(self.piece_size, self.limits)):
             if meter is not None:
                 meter.cut(index, until, done=index in self.done)
             if index not in self.done:
@@ -116,18 +110,20 @@ class Meter:
         until: Bytes up to the end of the last piece that was cut.
         finished: Bytes of the pieces that were finished now, without those of earlier attempts.
         at_work: Bytes of the pieces that are not yet finished, by number.
+        n_pieces: Pieces that were cut, those of earlier attempts too.
     """
 
     total: int
     until: float = 0.0
     finished: float = 0.0
     at_work: dict[int, float] = field(default_factory=dict)
+    n_pieces: int = 0
 
     def cut(self, index: int, until: float, *, done: bool) -> None:
         """Note a piece that ends at a place of the source."""
         if not done:
             self.at_work[index] = until - self.until
-        self.until = until
+        self.until, self.n_pieces = until, index + 1
 
     def finish(self, index: int) -> None:
         """Note that a piece is finished."""
@@ -139,22 +135,18 @@ class Meter:
         return max(self.total - self.until, 0.0) + sum(tuple(self.at_work.values()))
 
 
-def batched(values: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
-    """Tuples of up to `size` values."""
-    stream = iter(values)
-    while batch := tuple(islice(stream, size)):
-        yield batch
-
-
 def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
     """Find the files of a source.
+
+    What this package wrote, such as the parts of a scan or exported crystals below a folder that is searched, is left out
+    with a warning in the log.
 
     Args:
         source: A file, a folder (searched to any depth), a glob pattern, an archive (zip, tar), a list of files (`.txt`, one
             path a line, relative to the list), or several of these.
 
     Raises:
-        DataError: There is no such file, or nothing that could hold structures.
+        DataError: There is no such file, or nothing that could hold structures; or a part of a scan is named.
     """
     given = [source] if isinstance(source, str | Path) else list(source)
     files = tuple(path for item in given for path in _files_of(str(item)))
@@ -168,16 +160,39 @@ def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
 def _files_of(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        return sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path))
+        return _of_the_user(path, sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path)))
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         lines = _list_lines(path.read_bytes())
-        return [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
+        listed = [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
+        return _without_parts(listed)
     if path.is_file():
-        return [path]
+        return _without_parts([path])
     if glob.has_magic(name):
         # pathlib's own glob takes no absolute pattern.
-        return sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
+        found = sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
+        return _of_the_user(next(folder for folder in path.parents if not glob.has_magic(str(folder))), found)
     raise DataError(f"There is no file or folder {name}; check the path.")
+
+
+def _of_the_user(top: Path, found: list[Path]) -> list[Path]:
+    """Files below a folder without those that this package wrote."""
+    own = OwnOutput(top)
+    kept = [path for path in found if not own.wrote(path)]
+    if len(kept) < len(found):
+        places = ", ".join(map(str, own.folders))
+        _LOG.warning("%d files that paraisite wrote are no source and left out: in %s.", len(found) - len(kept), places)
+    return kept
+
+
+def _without_parts(named: list[Path]) -> list[Path]:
+    """Files that the user named one by one, among which no part of a scan must be."""
+    for path in named:
+        if is_parquet(path) and path.parent.name == PARTS and is_scan(path.parent.parent):
+            raise DataError(
+                f"{path} is a part of the scan in {path.parent.parent} and no source; ask it by `paraisite query`, or "
+                "leave it out."
+            )
+    return named
 
 
 def _list_lines(content: bytes) -> list[bytes]:
@@ -201,11 +216,6 @@ def _is_data(path: Path, folder: Path) -> bool:
     return is_archive(path) or is_parquet(path) or detect_format(path) is not None
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or tar archive, by its name."""
-    return path.name.lower().endswith((".zip", *TAR_SUFFIXES))
-
-
 def _size(path: Path) -> int:
     """Bytes of a file; -1 where there is none."""
     try:
@@ -214,16 +224,16 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _long_pieces(path: Path, size: int) -> Iterator[Cut] | None:
+def _long_pieces(path: Path, size: int, limits: ReadingLimits) -> Iterator[Cut] | None:
     """Pieces of a file that is cut; None for one that is read as a whole."""
     if is_parquet(path):
-        return _shared_out(parquet_pieces(path, size))
-    if path.name.lower().endswith(".zip"):
-        return _shared_out(_zip_pieces(path, size))
-    if path.name.lower().endswith(TAR_SUFFIXES):
-        return _tar_pieces(path, size)
+        return _shared_out(parquet_pieces(path, size, limits))
+    if is_zip(path):
+        return _shared_out(zip_pieces(path, size))
+    if is_tar(path):
+        return tar_pieces(path, size, limits)
     if path.is_file() and _format(path) in LONG_FORMATS:
-        return _record_pieces(path, size)
+        return _record_pieces(path, size, limits)
     return None
 
 
@@ -233,14 +243,15 @@ def _shared_out(pieces: Iterable[Piece]) -> Iterator[Cut]:
     return ((piece, number / len(known)) for number, piece in enumerate(known, 1))
 
 
-def _record_pieces(path: Path, size: int) -> Iterator[Cut]:
+def _record_pieces(path: Path, size: int, limits: ReadingLimits) -> Iterator[Cut]:
     with ExitStack() as stack:
         try:
             raw: BinaryIO | None = stack.enter_context(path.open("rb"))
         except OSError:
             raw = None  # the reader says what is wrong with it
-        for records in batched(file_records(path, raw=raw), size):
-            yield RecordsPiece(records), 1.0 if raw is None or raw.closed else raw.tell() / max(_size(path), 1)
+        records = file_records(path, raw=raw, limits=limits)
+        for cut in batched(records, size, PIECE_CHARACTERS, lambda pair: characters_of(pair[0])):
+            yield RecordsPiece(cut), 1.0 if raw is None or raw.closed else raw.tell() / max(_size(path), 1)
 
 
 def _format(path: Path) -> str | None:
@@ -248,48 +259,3 @@ def _format(path: Path) -> str | None:
         return detect_format(path)
     except OSError:
         return None
-
-
-def _zip_pieces(path: Path, size: int) -> Iterator[Piece]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = sorted(name for name in archive.namelist() if _is_member(name))
-    except Exception as error:
-        yield FailedPiece(str(path), f"the archive is broken, {error}")
-        return
-    if not members:
-        yield FailedPiece(str(path), "the archive holds no files")
-    for names in batched(members, size):
-        yield ZipPiece(str(path), names)
-
-
-def _tar_pieces(path: Path, size: int) -> Iterator[Cut]:
-    """Members in the order of the archive; what comes after damage is lost and reported."""
-    contents: list[tuple[str, bytes]] = []
-    n_members = 0
-    problem: str | None = None
-    try:
-        with path.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
-            for member in archive:
-                if not member.isfile() or not _is_member(member.name):
-                    continue
-                handle = archive.extractfile(member)
-                contents.append((f"{path}/{member.name}", b"" if handle is None else handle.read()))
-                n_members += 1
-                if len(contents) == size:
-                    yield ContentsPiece(tuple(contents)), raw.tell() / max(_size(path), 1)
-                    contents = []
-    except Exception as error:
-        problem = f"the archive is broken after {n_members} files, {error}"
-    if contents:
-        yield ContentsPiece(tuple(contents)), 1.0
-    if problem is None and n_members == 0:
-        problem = "the archive holds no files"
-    if problem is not None:
-        yield FailedPiece(str(path), problem), 1.0
-
-
-def _is_member(name: str) -> bool:
-    """Whether an archive's member is read; folders, hidden files and what macOS adds are not."""
-    parts = Path(name).parts
-    return not name.endswith("/") and not any(part.startswith((".", "__MACOSX")) for part in parts)

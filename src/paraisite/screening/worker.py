@@ -27,6 +27,10 @@ class PieceTask:
     crashed: frozenset[Place] | None = None
 
 
+READY = "ready"
+"""The task that has no answer: it fails where the model cannot be loaded."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScanService:
     """What a working process does.
@@ -37,13 +41,15 @@ class ScanService:
 
     settings: ScannerSettings
 
-    def __call__(self) -> Callable[[PieceTask], Iterator[PieceResult | At]]:
+    def __call__(self) -> Callable[[PieceTask | str], Iterator[PieceResult | At]]:
         """Load the model, in the working process."""
         scanner = Scanner(self.settings)
         # What the libraries made stays to the end: looking through it again and again took 4 % of a scan's time.
         gc.freeze()
 
-        def answers(task: PieceTask) -> Iterator[PieceResult | At]:
+        def answers(task: PieceTask | str) -> Iterator[PieceResult | At]:
+            if isinstance(task, str):
+                return
             if task.crashed is None:
                 yield scanner.write_part(task.index, task.piece)
                 return

@@ -11,3 +11,4 @@ from paraisite.structures.crystal import ReadFailure as ReadFailure
 from paraisite.structures.crystal import ReadOptions as ReadOptions
 from paraisite.structures.crystal import ReadWarning as ReadWarning
 from paraisite.structures.formula import reduced_formula as reduced_formula
+from paraisite.structures.limits import ReadingLimits as ReadingLimits

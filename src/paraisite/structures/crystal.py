@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from paraisite.structures.formula import composition_key, reduced_formula
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,11 @@ class ReadOptions:
     Attributes:
         allow_missing_hydrogens: Give a crystal whose stated formula has hydrogens that its sites lack, with the warning
             `missing_hydrogens`; without it, such a structure is refused with that code.
+        limits: What is read at most.
     """
 
     allow_missing_hydrogens: bool = False
+    limits: ReadingLimits = DEFAULT_READING
 
     def allows(self, warning: ReadWarning) -> bool:
         """Whether a crystal with this warning is given."""

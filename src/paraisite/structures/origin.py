@@ -35,6 +35,14 @@ Record = Callable[[Origin], Crystal]
 """One crystal of a file, not yet parsed; raises StructureError."""
 
 
+def characters_of(record: Record) -> int:
+    """Characters of text that a record carries: those of a `partial` of texts and lists of them."""
+    given = getattr(record, "args", ())
+    return sum(
+        len(item) if isinstance(item, str) else sum(map(len, item)) for item in given if isinstance(item, str | list)
+    )
+
+
 def broken_record(reason: str, remedy: str = "check the file") -> Record:
     """A record that fails with code `unreadable`, the source put before the reason; it can be pickled, like every record."""
     return partial(_fail, reason, remedy)

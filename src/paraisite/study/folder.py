@@ -12,6 +12,7 @@ from pathlib import Path
 from paraisite.atomic import write_text_atomic
 from paraisite.comparison.candidates.registry import CANDIDATES
 from paraisite.errors import RunError
+from paraisite.json_text import json_text
 from paraisite.study.plan import StudyJob, make_plan, runs_of
 from paraisite.version import __version__
 
@@ -57,7 +58,7 @@ def read_state(out: Path, job: StudyJob) -> JobState | None:
 
 def write_state(out: Path, state: JobState) -> None:
     """Note how a job stands."""
-    write_text_atomic(_state_path(out, state.id), json.dumps(asdict(state)) + "\n")
+    write_text_atomic(_state_path(out, state.id), json_text(asdict(state)) + "\n")
 
 
 def _state_path(out: Path, job_id: str) -> Path:
@@ -78,7 +79,7 @@ def open_study(out: Path, *, quick: bool) -> tuple[StudyJob, ...]:
     if path.exists() and json.loads(path.read_text(encoding="utf-8"))["quick"] != quick:
         raise RunError(f"{out} holds a {'full' if quick else 'quick'} study; choose another folder or delete it.")
     content = {"version": __version__, "quick": quick, "runs": runs_of(plan), "jobs": [_described(job) for job in plan]}
-    write_text_atomic(path, json.dumps(content, indent=1) + "\n")
+    write_text_atomic(path, json_text(content, indent=1) + "\n")
     return plan
 
 

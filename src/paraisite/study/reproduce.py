@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -14,9 +13,11 @@ from filelock import FileLock, Timeout
 
 from paraisite.datasets.catalogue import find_data_file
 from paraisite.errors import RunError
+from paraisite.outputs import claim_folder
 from paraisite.processes.child import Child
 from paraisite.study.data_sets import write_coverage
 from paraisite.study.folder import (
+    STUDY_FILE,
     JobState,
     log_path,
     open_study,
@@ -27,6 +28,7 @@ from paraisite.study.folder import (
 from paraisite.study.plan import StudyJob, choose
 from paraisite.study.report.write import write_report
 from paraisite.study.worker import JobService
+from paraisite.threads import number_of_processes
 from paraisite.training.network.start_weights import FORMATION_ENERGY_WEIGHTS
 
 POLL_SECONDS = 0.3
@@ -72,6 +74,7 @@ def reproduce(
     only: Sequence[str] = (),
     processes: int | None = None,
     report: Callable[[StudyProgress], None] | None = None,
+    force: bool = False,
 ) -> Study:
     """Rerun the study of doi 10.1039/d5cp04401d and write its report; a study that was stopped goes on.
 
@@ -83,10 +86,12 @@ def reproduce(
         data_folder: Folder of AFLOW's data and the formation-energy weights; without it `PARAISITE_DATA` or the user's own.
         quick: A smoke run of minutes: two runs and three epochs, whose numbers mean nothing.
         only: Patterns of the jobs to do, such as `held_out/*TG15`, with what they build on; all if empty.
-        processes: Jobs at work at once; one per core if unset.
+        processes: Jobs at work at once; one per core if unset or -1.
         report: Called a few times per second with the progress.
+        force: Write also among files of others.
 
     Raises:
+        OutputError: The folder holds files of others.
         DataError: AFLOW's data or the weights are not there.
         RecipeError: A pattern fits no job.
         RunError: Another process works in the folder, or it holds a study of the other kind.
@@ -95,19 +100,22 @@ def reproduce(
     folder = None if data_folder is None else Path(data_folder)
     for name in ("aflow_agl.extxyz.gz", FORMATION_ENERGY_WEIGHTS):
         find_data_file(name, folder)
-    out.mkdir(parents=True, exist_ok=True)
+    claim_folder(out, "reproduce", adopt=(out / STUDY_FILE).is_file() or (out / LOCK_FILE).is_file(), force=force)
     with _locked(out):
         plan = choose(open_study(out, quick=quick), only)
         set_back_unfinished(out, plan)
         write_coverage(out / "data", folder)
-        failed = _run(out, plan, folder, quick=quick, processes=processes or os.cpu_count() or 1, report=report)
+        failed = _run(out, plan, folder, quick=quick, processes=number_of_processes(processes), report=report)
         page = write_report(out)
     return Study(out, page, failed)
 
 
+LOCK_FILE = ".lock"
+
+
 @contextlib.contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    lock = FileLock(out / ".lock")
+    lock = FileLock(out / LOCK_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

@@ -10,10 +10,11 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from paraisite.atomic import atomic_path, write_text_atomic
+from paraisite.atomic import atomic_path
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
-from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card
+from paraisite.models.files import UNCERTAINTY_NAME, checked_file, read_card, write_card
+from paraisite.structures.checks import one_line
 from paraisite.uncertainty.conformal import LEVEL, Residuals
 from paraisite.uncertainty.domain import Domain
 from paraisite.uncertainty.judgement import Uncertainty
@@ -44,8 +45,7 @@ def save_uncertainty(uncertainty: Uncertainty, folder: str | Path) -> None:
     with atomic_path(folder / UNCERTAINTY_NAME) as temporary:
         # One entry: the order of several is not fixed, and equal runs leave equal files.
         save_file(tensors, temporary, {"content": json.dumps(content)})
-    card = {**read_card(folder), "uncertainty": _summary(uncertainty)}
-    write_text_atomic(folder / CARD_NAME, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    write_card(folder, {**read_card(folder), "uncertainty": _summary(uncertainty)})
 
 
 def load_uncertainty(folder: str | Path) -> Uncertainty | None:
@@ -54,9 +54,11 @@ def load_uncertainty(folder: str | Path) -> Uncertainty | None:
     Raises:
         ModelFileError: The file is damaged, of another format, or belongs to another model.
     """
-    path = Path(folder) / UNCERTAINTY_NAME
-    if not path.is_file():
+    folder = Path(folder)
+    if not (folder / UNCERTAINTY_NAME).is_file():
         return None
+    card = read_card(folder)
+    path = checked_file(folder, UNCERTAINTY_NAME, card)
     try:
         with safe_open(path, framework="np") as handle:
             content = json.loads((handle.metadata() or {})["content"])
@@ -66,9 +68,9 @@ def load_uncertainty(folder: str | Path) -> Uncertainty | None:
         uncertainty = _read(content, tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelFileError(
-            f"The uncertainty {path} cannot be read: {error}; delete it to predict without intervals and domain."
+            f"The uncertainty {path} cannot be read: {one_line(error)}; delete it to predict without intervals and domain."
         ) from error
-    architecture = read_card(folder)["architecture"]
+    architecture = card["architecture"]
     # Members whose features are the same ones have one domain.
     _require_members(uncertainty, int(architecture.get("n_feature_sets", architecture["n_members"])), path)
     return uncertainty

@@ -39,6 +39,17 @@ class Judgement:
         nothing = np.full(n, np.nan)
         return cls(nothing, nothing, [""] * n, nothing, [""] * n)
 
+    def where(self, kept: np.ndarray) -> Judgement:
+        """Say nothing of predictions where `kept`, [n] bool, is not set."""
+        low, high, distance = (
+            np.where(kept, values, np.nan) for values in (self.interval_low, self.interval_high, self.domain_distance)
+        )
+        domain, reason = (
+            [text if keep else "" for text, keep in zip(texts, kept, strict=True)]
+            for texts in (self.domain, self.domain_reason)
+        )
+        return Judgement(low, high, domain, distance, reason)
+
     def with_concerns(self, concerns: Sequence[tuple[Concern, ...]], caution: str = "") -> Judgement:
         """Join what is doubtful of each crystal whatever the model: the worse domain, and the concerns first in the reason.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from paraisite.datasets.catalogue import DataSet
 from paraisite.datasets.levels import Source
 from paraisite.datasets.splits import Splits
 from paraisite.errors import DataError
+from paraisite.json_text import json_text
 from paraisite.structures.crystal import Crystal
 from paraisite.version import __version__
 
@@ -80,7 +80,7 @@ def run_candidate(  # noqa: PLR0917 - each argument is another kind of thing
         "versions": library_versions(),
     }
     write_text_atomic(folder / "predictions.csv", table.to_csv(index=False))
-    write_text_atomic(folder / "candidate.json", json.dumps(content, indent=2) + "\n")
+    write_text_atomic(folder / "candidate.json", json_text(content, indent=2) + "\n")
 
 
 def library_versions() -> dict[str, str]:

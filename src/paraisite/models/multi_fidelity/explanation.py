@@ -13,7 +13,8 @@ from paraisite.features.vocabulary import WORDS
 from paraisite.models.explanation import Attribution, Explanation, Section, as_factor
 from paraisite.models.inputs import Inputs
 from paraisite.models.multi_fidelity.attribution import MISSING_LIBRARY, Attributor
-from paraisite.models.multi_fidelity.model import N_CORRECTION, MultiFidelity, correction_covariance, prior_mean
+from paraisite.models.multi_fidelity.covariance import correction_covariance, prior_mean
+from paraisite.models.multi_fidelity.model import N_CORRECTION, MultiFidelity
 from paraisite.structures.formula import written_formula
 
 N_NEIGHBOURS = 5
@@ -151,7 +152,7 @@ class MultiFidelityExplainer:
         said = self.model.predict(descriptors[None])
         median, point = float(said.log10_median[0]), float(said.log10_point[0])
         # The median ρ, as the prediction is the median over the members; what is left is the correction.
-        rho = np.median([member.parameters.rho for member in self.model.members], axis=0)
+        rho = np.median([one.rho for one in self.model.parameters], axis=0)
         fall_back = float(prior_mean(rho, said.low)[0])
         low, high = said.interval()
         background, attributions = self._attribute(descriptors)
@@ -202,8 +203,8 @@ def nearest_training_crystals(model: MultiFidelity, descriptors: np.ndarray) -> 
     data = model.data
     inputs = descriptors[None, :N_CORRECTION] / data.scale
     correlations = [
-        correction_covariance(member.parameters, inputs, data.inputs)[0] / member.parameters.amplitude**2
-        for member in model.members
+        correction_covariance(parameters, inputs, data.inputs)[0] / parameters.amplitude**2
+        for parameters in model.parameters
     ]
     correlation = np.mean(correlations, axis=0)
     distance = np.linalg.norm(data.inputs - inputs, axis=1)

@@ -38,7 +38,7 @@ class MultiFidelityModel(Model):
         self.multi_fidelity = multi_fidelity
         self.uncertainty = uncertainty
         self.needs = needs or Needs(DESCRIPTOR_GRAPHS, descriptors=True)
-        self.n_members = len(multi_fidelity.members)
+        self.n_members = multi_fidelity.n_members
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu", threads: int | None = None) -> Self:  # noqa: ARG003 - numpy
@@ -61,8 +61,9 @@ class MultiFidelityModel(Model):
         if inputs.descriptors is None:
             raise ModelFileError("The multi-fidelity model predicts from descriptors; ask for them.")
         prediction = self.multi_fidelity.predict(inputs.descriptors)
-        low, high = (10**end for end in prediction.interval())
-        kappa, said = 10**prediction.members, Judgement.unknown(n)
+        with np.errstate(over="ignore"):  # what is not finite is no prediction, which the table says
+            low, high = (10**end for end in prediction.interval())
+            kappa, said = 10**prediction.members, Judgement.unknown(n)
         if self.uncertainty is not None:
             features = inputs.descriptors.astype(np.float32)[None]
             said = self.uncertainty.judge(kappa, features, inputs.store, inputs.formula)

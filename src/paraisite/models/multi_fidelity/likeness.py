@@ -32,8 +32,12 @@ def likeness(correlation: np.ndarray, members: np.ndarray) -> np.ndarray:
     Returns:
         Weights, [n, n_sources]; what they lack to 1 is how much a crystal is like none.
     """
-    shared = correlation**2 @ members
-    return np.asarray(shared / (shared.sum(axis=1, keepdims=True) + UNLIKE))
+    return likeness_of_shares(correlation**2 @ members)
+
+
+def likeness_of_shares(shares: np.ndarray) -> np.ndarray:
+    """As `likeness`, from the sums of the squared correlations by source, [n, n_sources]."""
+    return np.asarray(shares / (shares.sum(axis=1, keepdims=True) + UNLIKE))
 
 
 def blend(weights: np.ndarray, values: np.ndarray) -> np.ndarray:

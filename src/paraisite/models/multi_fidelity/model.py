@@ -18,17 +18,21 @@ import numpy as np
 from paraisite.datasets.levels import Level, Source
 from paraisite.features.descriptors import DESCRIPTORS
 from paraisite.metrics import NORMAL_90
+from paraisite.models.multi_fidelity.covariance import (
+    JITTER,
+    MIN_VARIANCE,
+    CorrectionParameters,
+    correction_covariance,
+    prior_mean,
+)
 from paraisite.models.multi_fidelity.likeness import blend, likeness, membership
+from paraisite.models.multi_fidelity.shared import SharedProcesses
 
 LOW = Source("low", Level.AGL, low=True)
 """Stands for a data set of a low level that has no name."""
 N_CORRECTION = len(DESCRIPTORS) - 1
 """Descriptors that δ depends on: all but the cell's size, which surrogates know and δ would learn as the mark of a
 prototype."""
-REFERENCE_LOG10_KAPPA = 1.0
-"""Where ρ has no effect: 10 W/(m K)."""
-JITTER = 1e-6
-"""Added to every noise's variance, so that equal crystals have a regular covariance."""
 BISECTIONS = 30
 """Of the interval that holds a cautious shift, so that it is exact to a billionth of the variance."""
 FEW_VALUES = 200
@@ -64,23 +68,6 @@ class Surrogate:
                 values = values / (1 + np.exp(-np.clip(values, -60, None)))
         mean: np.ndarray = values[..., 0].astype(np.float64).mean(axis=0)
         return self.target[0] + self.target[1] * mean
-
-
-@dataclass(frozen=True, slots=True)
-class CorrectionParameters:
-    """Hyperparameters of δ.
-
-    Attributes:
-        amplitude: Standard deviation of δ, in log10 κ.
-        length: Its length scale, in scaled descriptors.
-        rho: ρ of each low level.
-        noise: Standard deviation of the noise of each source, in log10 κ.
-    """
-
-    amplitude: float
-    length: float
-    rho: tuple[float, ...]
-    noise: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +144,7 @@ class Member:
         else:
             weights = membership(source, self.names)
         noise = blend(weights, np.array(list(self.parameters.noise.values())) ** 2)
-        return self._mean(covariance, low), np.sqrt(np.maximum(variance, 1e-6) + noise), weights
+        return self._mean(covariance, low), np.sqrt(np.maximum(variance, MIN_VARIANCE) + noise), weights
 
     def mean(self, inputs: np.ndarray, low: np.ndarray) -> np.ndarray:
         """Give the mean alone, [n], in half the time."""
@@ -174,11 +161,12 @@ class MultiFidelity:
     Attributes:
         surrogates: Give κ of the low levels.
         data: Crystals of the processes.
-        members: Processes, each without the compositions of its fold.
+        members: Processes, each without the compositions of its fold; none where `shared` has them.
         widths: Half-width of the 90 % interval in standard deviations, for crystals like those of each source; from the
             crystals that each member held out.
         stated_widths: The same for κ that is stated to be of each source.
         caution: λ of `cautious_shift`.
+        shared: The members of a fit to many crystals.
     """
 
     surrogates: tuple[Surrogate, ...]
@@ -187,6 +175,17 @@ class MultiFidelity:
     widths: dict[str, float]
     stated_widths: dict[str, float]
     caution: float
+    shared: SharedProcesses | None = None
+
+    @property
+    def n_members(self) -> int:
+        """Number of members."""
+        return len(self.members) if self.shared is None else self.shared.n_members
+
+    @property
+    def parameters(self) -> tuple[CorrectionParameters, ...]:
+        """Hyperparameters of each member, or those that all share."""
+        return tuple(member.parameters for member in self.members) if self.shared is None else (self.shared.parameters,)
 
     def predict(self, descriptors: np.ndarray, source: np.ndarray | None = None) -> Prediction:
         """Predict crystals.
@@ -197,10 +196,13 @@ class MultiFidelity:
                 it, noise and width are those of the sources that a crystal is like.
         """
         low, inputs = self._inputs(descriptors)
-        said = [member.predict(inputs, low, source) for member in self.members]
-        means, deviations, weights = map(np.array, zip(*said, strict=True))
+        if self.shared is None:
+            said = [member.predict(inputs, low, source) for member in self.members]
+            means, deviations, weights = map(np.array, zip(*said, strict=True))
+        else:
+            means, deviations, weights = self.shared.predict(inputs, low, source)
         found = self.widths if source is None else self.stated_widths
-        widths = np.array([found[name] for name in self.members[0].names])
+        widths = np.array([found[name] for name in self.parameters[0].noise])
         deviations *= np.array([blend(one, widths) for one in weights]) / NORMAL_90
         centre = np.median(means, axis=0)
         # How members differ is no further doubt: the errors by which they are calibrated have it in them.
@@ -210,6 +212,8 @@ class MultiFidelity:
     def log10_median(self, descriptors: np.ndarray) -> np.ndarray:
         """Give `Prediction.log10_median` alone, [n]."""
         low, inputs = self._inputs(descriptors)
+        if self.shared is not None:
+            return np.asarray(np.median(self.shared.means(inputs, low), axis=0))
         return np.asarray(np.median([member.mean(inputs, low) for member in self.members], axis=0))
 
     def _inputs(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -246,18 +250,6 @@ class Prediction:
 def low_levels(surrogates: Sequence[Surrogate], descriptors: np.ndarray) -> np.ndarray:
     """log10 κ of each surrogate, [n, 65] → [n_levels, n]."""
     return np.stack([surrogate.predict(descriptors) for surrogate in surrogates])
-
-
-def prior_mean(rho: Sequence[float] | np.ndarray, low: np.ndarray) -> np.ndarray:
-    """log10 κ where δ is zero: [n_levels] and [n_levels, n] → [n]."""
-    return np.asarray(REFERENCE_LOG10_KAPPA + (np.asarray(rho)[:, None] * (low - REFERENCE_LOG10_KAPPA)).sum(axis=0))
-
-
-def correction_covariance(parameters: CorrectionParameters, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Covariance of δ between crystals, [n, 64] × [m, 64] → [n, m]: a Matérn kernel with ν = 5/2."""
-    square = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
-    distance = np.sqrt(np.maximum(square, 0.0)) * (sqrt(5) / parameters.length)
-    return np.asarray(parameters.amplitude**2 * (1 + distance + distance**2 / 3) * np.exp(-distance))
 
 
 def cautious_shift(log10_std: np.ndarray, caution: float) -> np.ndarray:

@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save_file
 from paraisite.atomic import atomic_path
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
-from paraisite.models.files import WEIGHTS_NAME, begin_folder, find_model, read_card, write_card
+from paraisite.models.files import WEIGHTS_NAME, begin_folder, checked_file, find_model, read_card, write_card
 from paraisite.models.names import NETWORK, kind_of
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.packing import pack, unpack
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
+from paraisite.structures.checks import one_line
 from paraisite.threads import torch_settings
 
 
@@ -72,16 +73,17 @@ def load_network(name: str | Path = "FEAFTG15", device: torch.device | str = "cp
     if kind_of(card) != NETWORK:
         raise ModelFileError(f"The model in {folder} is no network but of the kind {kind_of(card)!r}; give a network.")
     model = _empty_model(card, folder)
+    weights = checked_file(folder, WEIGHTS_NAME, card)
     try:
         # A second thread gains nothing here, and on a busy machine waits for its turn thousands of times.
         with torch_settings(1):
-            model.load_state_dict(unpack(load_file(folder / WEIGHTS_NAME)), strict=True)
+            model.load_state_dict(unpack(load_file(weights)), strict=True)
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"The weights {folder / WEIGHTS_NAME} cannot be read: {error}.") from error
+        raise ModelFileError(f"The weights {weights} cannot be read: {one_line(error)}.") from error
     except RuntimeError as error:
-        raise ModelFileError(
-            f"The weights in {folder} do not fit the card: {str(error).splitlines()[-1].strip()}"
-        ) from error
+        # One line for all tensors that are missing, one for those that are too many, one for each of another shape.
+        reason = one_line(str(error).splitlines()[-1])
+        raise ModelFileError(f"The weights in {folder} do not fit the card: {reason}.") from error
     return model.to(device).eval()
 
 
@@ -94,7 +96,12 @@ def _empty_model(card: dict[str, Any], folder: Path) -> ParAIsite:
             head=tuple(content["head"]),
             megnet=MEGNetSettings.from_dict(content["megnet"]),
         )
+        with torch.device("meta"):  # takes no memory
+            n_numbers = sum(tensor.numel() for tensor in ParAIsite(settings).state_dict().values())
+        weights = folder / WEIGHTS_NAME
+        if weights.is_file() and n_numbers > weights.stat().st_size:
+            raise ValueError(f"its model has {n_numbers} numbers, more than its weights have bytes")
         return ParAIsite(settings)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = one_line(str(error).splitlines()[0])
         raise ModelFileError(f"The card in {folder} does not describe a ParAIsite ensemble: {reason}.") from error

@@ -13,7 +13,7 @@ ARGON_SIGMA_ANGSTROM = 3.40
 Phys. Rev. 112, 1534 (1958), doi 10.1103/PhysRev.112.1534."""
 ARGON_CUTOFF_SIGMA = 3.0
 ARGON_ONSET_SIGMA = 2.0
-"""Between these distances the energy goes to zero smoothly, so that third-order force constants have no steps."""
+"""Between these distances energy and force go to zero without a step."""
 
 
 def lennard_jones_argon() -> Potential:

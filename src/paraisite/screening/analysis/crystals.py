@@ -16,6 +16,7 @@ from paraisite.prediction.table import member_columns
 from paraisite.screening.manifest import Manifest, read_manifest
 from paraisite.screening.query import KEY, add_scan, quoted
 from paraisite.screening.selection import tells, view_columns
+from paraisite.screening.state import usable_parts
 
 TABLE = "crystals"
 OWN_FEATURES = ("domain_distance",)
@@ -149,8 +150,12 @@ def join_scans(
         names = list(labels) or _model_names(outs)
         if len(set(names)) < len(names):
             raise DataError(f"The labels {', '.join(names)} do not tell the scans apart; give each its own.")
-        steps = [_add_step(connection, Path(out), number, names[number - 1]) for number, out in enumerate(outs, 1)]
-        add_scan(connection, outs[0], FIRST, features)
+        parts = [usable_parts(out) for out in outs]
+        steps = [
+            _add_step(connection, Path(out), parts[number - 1], number, names[number - 1])
+            for number, out in enumerate(outs, 1)
+        ]
+        add_scan(connection, parts[0], FIRST, features)
         numeric = _numeric_columns(connection, set(view_columns(connection, steps[0].view)))
         connection.execute(f"CREATE TABLE {TABLE} AS {_join(steps, numeric, _key(connection, steps))}")
         n_crystals = _count(connection, TABLE)
@@ -168,9 +173,9 @@ def _model_names(outs: Sequence[str | Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(out) for out in outs]
 
 
-def _add_step(connection: duckdb.DuckDBPyConnection, out: Path, number: int, label: str) -> Step:
+def _add_step(connection: duckdb.DuckDBPyConnection, out: Path, parts: Sequence[Path], number: int, label: str) -> Step:
     view = f"scan_{number}"
-    add_scan(connection, out, view)
+    add_scan(connection, parts, view)
     return Step(
         number=number,
         label=label,

@@ -33,12 +33,13 @@ def low_kappa_candidates(out: str | Path, n_candidates: int, features: str | Pat
     Returns:
         The rows of the scan with `rank` first, `relative_spread` (standard deviation over mean) where the scan keeps members,
         and `STRUCTURE_COLUMNS`: space group, structure type (anonymous formula, Pearson symbol, space group, as AFLOW labels
-        begin) and conventional lattice; these are missing where the source is gone. A column without any value is left out.
+        begin) and conventional lattice; these are missing where the source is gone or changed.
+        A column without any value is left out.
     """
     rows = select_rows(out, Selection(lowest=n_candidates, unique=True), features).drop(columns="spacegroup")
     rows = rows.dropna(axis="columns", how="all")
     described = pd.DataFrame(index=rows["source"].unique(), columns=list(STRUCTURE_COLUMNS), dtype=object)
-    for item in read_sources(rows["source"]):
+    for item in read_sources(rows["source"], out):
         if isinstance(item, Crystal):
             described.loc[item.source] = pd.Series(describe_structure(item))
     rows.insert(0, "rank", np.arange(1, len(rows) + 1))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from paraisite.atomic import write_text_atomic
+from paraisite.json_text import json_text
 from paraisite.outputs import output_folder
 from paraisite.reporting.page import html_page
 from paraisite.study.report.content import make_content
@@ -61,7 +62,7 @@ def networks_table(results: str | Path) -> str:
 def _write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
     write_text_atomic(folder / f"{name}.csv", table.to_csv(index=False, float_format=_FLOAT_FORMAT))
     records = json.loads(table.to_json(orient="records", double_precision=6))
-    write_text_atomic(folder / f"{name}.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    write_text_atomic(folder / f"{name}.json", json_text(records, indent=1, ensure_ascii=False) + "\n")
 
 
 def _write_recipes(study: StudyResults, folder: Path) -> None:

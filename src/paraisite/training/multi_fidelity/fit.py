@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import exp, sqrt
@@ -15,12 +15,15 @@ from torch import Tensor
 from paraisite.datasets.levels import Source
 from paraisite.errors import DataError
 from paraisite.features.descriptors import describe_crystals
-from paraisite.models.multi_fidelity.model import (
+from paraisite.models.interface import FitProgress, ignore_progress
+from paraisite.models.multi_fidelity.covariance import (
     JITTER,
-    LOW,
-    N_CORRECTION,
     REFERENCE_LOG10_KAPPA,
     CorrectionParameters,
+)
+from paraisite.models.multi_fidelity.model import (
+    LOW,
+    N_CORRECTION,
     FirstPrinciples,
     Member,
     MultiFidelity,
@@ -31,6 +34,7 @@ from paraisite.models.multi_fidelity.model import (
 from paraisite.structures.crystal import Crystal
 from paraisite.threads import torch_settings
 from paraisite.training.multi_fidelity.calibration import CAUTIONS, HeldOutPredictions, choose_caution
+from paraisite.training.multi_fidelity.shared import condition_shared
 from paraisite.uncertainty.domain import Domain, fit_domain, formula_presence
 from paraisite.uncertainty.judgement import Uncertainty
 
@@ -43,6 +47,9 @@ AMPLITUDE, LENGTH = 0.5, 8.0
 KERNEL_SPREAD, NOISE_SPREAD, RHO_SPREAD = 0.5, 0.7, 0.2
 """Standard deviations of the priors of ln amplitude and ln length, of ln noise, and of ρ around 1 / number of levels."""
 MAX_ITERATIONS = 60
+MAX_OWN = 600
+"""Crystals up to which every member has hyperparameters of its own; of more, all share those of `PARAMETER_CRYSTALS`."""
+PARAMETER_CRYSTALS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +204,17 @@ class TrainingCrystals:
 _ARRAYS = ("material_id", "composition", "source", "descriptors", "log10_kappa")
 
 
-def fit_multi_fidelity(surrogates: Sequence[Surrogate], crystals: TrainingCrystals) -> tuple[MultiFidelity, FitReport]:
+def fit_multi_fidelity(
+    surrogates: Sequence[Surrogate],
+    crystals: TrainingCrystals,
+    report: Callable[[FitProgress], None] = ignore_progress,
+) -> tuple[MultiFidelity, FitReport]:
     """Fit the processes; caution and interval are chosen by the crystals that each member holds out.
 
     Args:
         surrogates: Give κ of the low levels; one at least.
         crystals: Crystals with κ better than theirs.
+        report: Called after every part of the fit.
 
     Raises:
         DataError: They are of fewer than two compositions, so that none can be held out.
@@ -226,27 +238,65 @@ def fit_multi_fidelity(surrogates: Sequence[Surrogate], crystals: TrainingCrysta
         scale,
         crystals.sources,
     )
-    folds = range(int(data.fold.max()) + 1)
-    with torch_settings(1):
-        members = tuple(Member(fit_parameters(data, data.fold != fold), data, data.fold != fold) for fold in folds)
-    held_out = HeldOutPredictions.of(members, data)
-    widths, stated = (
-        HeldOutPredictions.of_ensemble(members, data, stated=stated).widths(data.log10_kappa)
-        for stated in (False, True)
-    )
+    members: tuple[Member, ...] = ()
+    shared = None
+    if len(data.fold) <= MAX_OWN:
+        members, held_out, several = _fit_members(data, report)
+    else:
+        parameters = fit_parameters(data, parameter_crystals(data.source), report)
+        shared, held_out, several = condition_shared(parameters, data, report)
+    widths, stated = (one.widths(data.log10_kappa) for one in several)
     mean, deviation = held_out.log10_mean, held_out.calibrated_std(widths)
     caution = choose_caution(data.log10_kappa, mean, deviation)
-    return MultiFidelity(tuple(surrogates), data, members, widths, stated, caution), FitReport(
-        len(CAUTIONS), mean, deviation
-    )
+    fitted = MultiFidelity(tuple(surrogates), data, members, widths, stated, caution, shared)
+    return fitted, FitReport(len(CAUTIONS), mean, deviation)
 
 
-def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParameters:
+def _fit_members(
+    data: FirstPrinciples, report: Callable[[FitProgress], None]
+) -> tuple[tuple[Member, ...], HeldOutPredictions, list[HeldOutPredictions]]:
+    """Members with hyperparameters of their own; their crystals by the one that holds each out, and by all others."""
+    n_folds = int(data.fold.max()) + 1
+    members = []
+    for fold in range(n_folds):
+        report(FitProgress("hyperparameters of the members", fold, n_folds))
+        known = data.fold != fold
+        members.append(Member(fit_parameters(data, known), data, known))
+    report(FitProgress("hyperparameters of the members", n_folds, n_folds))
+    several = [HeldOutPredictions.of_ensemble(members, data, stated=stated) for stated in (False, True)]
+    return tuple(members), HeldOutPredictions.of(members, data), several
+
+
+def parameter_crystals(source: np.ndarray, n_crystals: int = PARAMETER_CRYSTALS) -> np.ndarray:
+    """Choose crystals to find hyperparameters from: as many of each source, or all of it where it has fewer.
+
+    Args:
+        source: Data set of each crystal, [n] str.
+        n_crystals: How many.
+
+    Returns:
+        [n] bool.
+    """
+    generator = np.random.default_rng(FOLD_SEED)
+    chosen = np.zeros(len(source), dtype=bool)
+    names, count = np.unique(source, return_counts=True)
+    left = n_crystals
+    for number, name in enumerate(names[np.argsort(count, kind="stable")]):
+        rows = generator.permutation(np.flatnonzero(source == name))[: left // (len(names) - number)]
+        chosen[rows] = True
+        left -= len(rows)
+    return chosen
+
+
+def fit_parameters(
+    data: FirstPrinciples, known: np.ndarray, report: Callable[[FitProgress], None] = ignore_progress
+) -> CorrectionParameters:
     """Find the hyperparameters with the highest marginal likelihood times prior.
 
     Args:
         data: Crystals.
         known: Those to use, [n] bool.
+        report: Called after every evaluation of the likelihood.
     """
     names, source = np.unique(data.source, return_inverse=True)
     sources = {one.name: one for one in data.sources}
@@ -259,17 +309,21 @@ def fit_parameters(data: FirstPrinciples, known: np.ndarray) -> CorrectionParame
     low = torch.as_tensor(data.low[:, known])
     distance = _distances(inputs)
     index = torch.as_tensor(source[known])
-    parameters = centre.clone().requires_grad_()
+    parameters, n_done = centre.clone().requires_grad_(), list[int]()
     optimizer = torch.optim.LBFGS([parameters], max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
+        n_done.append(0)
+        report(FitProgress("hyperparameters", min(len(n_done), MAX_ITERATIONS), MAX_ITERATIONS))
         value = _negative_log_likelihood(parameters, distance, index, low, target)
         value = value + (((parameters - centre) / spread) ** 2).sum() / 2
         value.backward()
         return value
 
-    optimizer.step(loss)
+    with torch_settings(1):
+        optimizer.step(loss)
+    report(FitProgress("hyperparameters", MAX_ITERATIONS, MAX_ITERATIONS))
     amplitude, length, *others = parameters.detach().tolist()
     logarithms, rho = others[: len(names)], others[len(names) :]
     found = {str(name): exp(value) for name, value in zip(names, logarithms, strict=True)}
@@ -297,7 +351,7 @@ def _distances(inputs: Tensor) -> Tensor:
 
 def describe_fit(model: MultiFidelity, report: FitReport) -> dict[str, Any]:
     """What a card or a comparison says of a fit, in plain values."""
-    parameters = [member.parameters for member in model.members]
+    parameters = model.parameters
     rho = np.mean([one.rho for one in parameters], axis=0).round(4).tolist()
     return {
         "held_out_mae_log10": round(float(np.abs(report.log10_mean - model.data.log10_kappa).mean()), 4),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,16 @@ from paraisite.atomic import write_text_atomic
 from paraisite.datasets.catalogue import DataSet, load_data_set
 from paraisite.datasets.levels import Source
 from paraisite.errors import DataError
+from paraisite.json_text import json_text
 from paraisite.metrics import error_metrics
 from paraisite.models.files import find_model, read_card
-from paraisite.models.interface import RefitOptions
+from paraisite.models.interface import FitProgress, RefitOptions, ignore_progress
 from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_multi_fidelity
 from paraisite.models.multi_fidelity.kind import MultiFidelityModel
 from paraisite.models.multi_fidelity.model import MultiFidelity
 from paraisite.models.names import DEFAULT_MODEL
-from paraisite.training.checks import check_training_data
+from paraisite.outputs import output_folder
+from paraisite.training.checks import CheckedData, check_training_data
 from paraisite.training.multi_fidelity.fit import (
     TrainingCrystals,
     describe_fit,
@@ -50,31 +52,47 @@ def refit(
         folder: Gets the model, `errors.json` (errors of the user's crystals, each by the member that held its composition
             out) and `predictions.csv`.
         model: The multi-fidelity model to start from.
-        options: Name of the κ column, level and noise of the values, whether another scale is accepted.
+        options: Name of the κ column, level and noise of the values, whether another scale is accepted, what is told of the
+            progress (see `FitProgress`), and whether to replace what is in the way.
 
     Returns:
         The model.
 
     Raises:
+        OutputError: The folder holds other files, or a model of other data.
         ParaisiteError: Data or model cannot be used.
     """
     folder, origin = Path(folder), find_model(model)
+    start, mine = load_multi_fidelity(origin), _user_data(data, options)
+    made_from = f"{len(mine)} crystals of {Path(mine.name).name} (hash {_short_hash(mine)})"
+    reads = [] if isinstance(data, DataSet) else [data]
+    report = options.report or ignore_progress
+    with output_folder(folder, "finetune", inputs=made_from, reads=reads, force=options.force) as new:
+        report(FitProgress("checks", 0, 1))
+        checked = check_training_data(mine, MultiFidelityModel(start), accept_scale=options.accept_scale)
+        report(FitProgress("checks", 1, 1))
+        return _fit_into(new, checked, origin, report, name=folder.name)
+
+
+def _fit_into(
+    folder: Path, checked: CheckedData, origin: Path, report_progress: Callable[[FitProgress], None], *, name: str
+) -> MultiFidelity:
+    """Fit to crystals that were checked, and write an empty folder; `name` is that of the folder that it becomes."""
     start = load_multi_fidelity(origin)
-    checked = check_training_data(
-        _user_data(data, options), MultiFidelityModel(start), accept_scale=options.accept_scale
-    )
     mine, warnings = replace(checked.data, name=Path(checked.data.name).name), list(checked.warnings)
     source = _own_source(mine.source, start.data.sources)
     known = TrainingCrystals.of(start)
     if source.identity in {one.identity for one in start.data.sources}:
         known = known.take(known.source != source.name)
         warnings.append(f"The model was fitted to these crystals of {mine.name} already: they count once.")
+    report_progress(FitProgress("descriptors", 0, 1))
     new = TrainingCrystals.describe(mine.crystals, mine.kappa, [source] * len(mine.crystals))
-    fitted, report = fit_multi_fidelity(start.surrogates, known + new)
+    report_progress(FitProgress("descriptors", 1, 1))
+    fitted, report = fit_multi_fidelity(start.surrogates, known + new, report_progress)
     card = read_card(origin)
     content: dict[str, Any] = {
         **{key: card[key] for key in ("intended_domain", "not_for", "licence", "training_data") if key in card},
-        "name": folder.name,
+        "name": name,
         "description": f"{card.get('name', origin.name)} with {len(mine.crystals)} crystals of {mine.name}",
         "version": __version__,
         "fit": describe_fit(fitted, report),
@@ -86,6 +104,10 @@ def refit(
     rows = slice(len(known.log10_kappa), None)
     _write_errors(folder, mine, 10 ** report.log10_mean[rows], fitted.data.fold[rows], warnings)
     return fitted
+
+
+def _short_hash(data: DataSet) -> str:
+    return hashlib.sha256(replace(data, catalogued=False).source.identity.encode()).hexdigest()[:12]
 
 
 def _user_data(data: str | Path | DataSet, options: RefitOptions) -> DataSet:
@@ -129,4 +151,4 @@ def _write_errors(folder: Path, data: DataSet, held_out: np.ndarray, fold: np.nd
         "left_out": [{"source": failure.source, "message": failure.message} for failure in data.failures],
         "warnings": list(warnings),
     }
-    write_text_atomic(folder / "errors.json", json.dumps(content, indent=2) + "\n")
+    write_text_atomic(folder / "errors.json", json_text(content, indent=2) + "\n")

@@ -41,6 +41,8 @@ class RunOptions:
         tf32: Whether a GPU may round matrix products to TF32.
         checkpoint_every: Epochs from one checkpoint to the next.
         report: Called after every epoch.
+        force: Replace what is in the way in the run's folder, such as a run of other data; see
+            `paraisite.outputs.run_folder`.
     """
 
     data_folder: Path | None = None
@@ -48,3 +50,4 @@ class RunOptions:
     tf32: bool = False
     checkpoint_every: int = 10
     report: Report | None = None
+    force: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from paraisite.datasets.identity import join_keys
 from paraisite.errors import RunError
 from paraisite.graphs.cache import content_key
 from paraisite.graphs.settings import GraphSettings
+from paraisite.json_text import json_text
 from paraisite.models.network.files import load_network, save_network
 from paraisite.models.network.paraisite import ParAIsite
+from paraisite.outputs import whole_folder
 from paraisite.training.network.calibration import KEYS_IN_CARD, keys_before, stage_uncertainty
 from paraisite.training.network.data import StageData, load_stage_data
 from paraisite.training.network.loop import predict_store, train_epochs
@@ -113,13 +114,14 @@ def _write_results(
     write_text_atomic(folder / "predictions.csv", table.to_csv(index=False))
     write_text_atomic(folder / "metrics.csv", history_table(state, recipe.runs).to_csv(index=False))
     keys = keys_before(recipe, position, folder.parent) | data.keys
-    save_network(model, folder / "model", _card(recipe, stage, errors, keys))
     uncertainty = stage_uncertainty(
         recipe, position, model, data, table, run_folder=folder.parent, data_folder=data_folder
     )
-    save_uncertainty(uncertainty, folder / "model")
+    with whole_folder(folder / "model") as new:
+        save_network(model, new, _card(recipe, stage, errors, keys))
+        save_uncertainty(uncertainty, new)
     # Written last: a stage with this file is done.
-    write_text_atomic(folder / "errors.json", json.dumps(errors, indent=2) + "\n")
+    write_text_atomic(folder / "errors.json", json_text(errors, indent=2) + "\n")
 
 
 def _predict(model: ParAIsite, data: StageData) -> np.ndarray:
@@ -152,7 +154,7 @@ def _write_splits(folder: Path, recipe: Recipe, data: StageData) -> None:
             for member, run in enumerate(recipe.runs)
         ],
     }
-    write_text_atomic(folder / "splits.json", json.dumps(content) + "\n")
+    write_text_atomic(folder / "splits.json", json_text(content) + "\n")
 
 
 def _digest(recipe: Recipe, position: int, data: StageData) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +22,9 @@ from paraisite.structures.convert import to_ase
 from paraisite.training.checks import check_training_data
 from paraisite.training.network.options import RunOptions
 from paraisite.training.network.recipe import EpochSelection, Recipe, StageRecipe
-from paraisite.training.network.run import train
+from paraisite.training.network.run import CRYSTALS_START, require_run_folder, train
 
 STAGE_NAME = "finetune"
-CRYSTALS_NAME = "crystals.extxyz"
-"""Crystals that are fine-tuned on where they are not those of the user's file."""
 START_MODEL = "FEAF"
 """The shipped ensemble that the fine-tuning of networks starts from: formation energies, then AFLOW."""
 EPOCHS = 300
@@ -89,7 +88,7 @@ class NetworkTrainer(Trainer):
         """See `Trainer.refit`; the errors on the other 20 % are in `finetune/errors.json`, the model in `finetune/model`.
 
         A stopped run is continued. Where crystals are merged or left out, and for a data set that is no file, those that are
-        left lie in `crystals.extxyz`; see `paraisite.training.checks.check_training_data`.
+        left lie in `crystals-HASH.extxyz`; see `paraisite.training.checks.check_training_data`.
         """
         loaded = data
         if not isinstance(loaded, DataSet):
@@ -98,7 +97,7 @@ class NetworkTrainer(Trainer):
             loaded, NetworkModel.load(find_model(model), options.device), accept_scale=options.accept_scale
         )
         rewritten = checked.changed or isinstance(data, DataSet)
-        path = folder / CRYSTALS_NAME if checked.changed or isinstance(data, DataSet) else data
+        path = folder / _crystals_name(checked.data) if isinstance(data, DataSet) or rewritten else Path(data)
         recipe = finetune_recipe(
             path,
             model=model,
@@ -107,11 +106,19 @@ class NetworkTrainer(Trainer):
             kappa_column="" if rewritten else options.kappa_column,
             seed=options.seed,
         )
+        run = RunOptions(
+            options.data_folder,
+            options.device,
+            options.tf32,
+            options.checkpoint_every,
+            options.report,
+            force=options.force,
+        )
         if rewritten:
+            require_run_folder(recipe, folder, run)
             mine = checked.data
-            with atomic_path(folder / CRYSTALS_NAME) as temporary:
+            with atomic_path(path) as temporary:
                 _write(temporary, Labelled(mine.crystals, mine.kappa, [mine.source] * len(mine.crystals)))
-        run = RunOptions(options.data_folder, options.device, options.tf32, options.checkpoint_every, options.report)
         train(recipe, folder, run)
         stage = folder / STAGE_NAME
         return Refitted(stage / "model", *stage_summary(stage), checked.left_out, checked.warnings)
@@ -126,6 +133,11 @@ def stage_summary(folder: Path) -> tuple[pd.DataFrame, str]:
     }
     title = f"Stage {folder.name}: errors on the validation parts, mean ± standard deviation over the runs"
     return pd.DataFrame(rows).fillna("–"), title
+
+
+def _crystals_name(data: DataSet) -> str:
+    content = replace(data, catalogued=False).source.identity
+    return f"{CRYSTALS_START}{hashlib.sha256(content.encode()).hexdigest()[:12]}.extxyz"
 
 
 def _write(path: Path, training: Labelled) -> None:

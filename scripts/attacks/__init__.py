@@ -1,0 +1,1 @@
+"""Attacks on scans, models, fetchers and files; `scripts/attack.py` runs them."""
