@@ -86,7 +86,7 @@ def read_output(path: Path, expected: Atoms) -> DftForces:
 
 def _read_vasprun(path: Path) -> tuple[Atoms, DftForces]:
     from pymatgen.io.ase import AseAtomsAdaptor  # noqa: PLC0415
-    from pymatgen.io.vasp import Vasprun  # noqa: PLC0415
+    from pymatgen.io.vasp.outputs import Vasprun  # noqa: PLC0415
 
     run = Vasprun(path, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
     if not run.converged_electronic:

@@ -261,7 +261,7 @@ def _check_complete(inputs: Path, missing: Sequence[str]) -> None:
         )
 
 
-def _from_force_files(inputs: Path, cells: DisplacedCells) -> tuple[_Answers, ForceSource]:
+def _from_force_files(inputs: Path, cells: DisplacedCells) -> tuple[_Answers, ForceSource | None]:
     answers: _Answers = {}
     for order, all_cells in (("FC2", cells.ph3.phonon_supercells_with_displacements),
                              ("FC3", cells.ph3.supercells_with_displacements)):  # fmt: skip

@@ -76,7 +76,7 @@ def _path(cell: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
     """Segments of the path: names of both ends, and q-points in reciprocal vectors of the cell."""
     from ase.cell import Cell  # noqa: PLC0415
 
-    lattice = Cell(cell)
+    lattice: Any = Cell(cell)
     found = lattice.bandpath(npoints=2)
     ends = [
         (part[n], part[n + 1])

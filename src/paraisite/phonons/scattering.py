@@ -93,7 +93,7 @@ def _two_supercells(ph3: Phono3py) -> Any:
     from phonopy.harmonic.force_constants import compact_fc_to_full_fc  # noqa: PLC0415
     from phonopy.physical_units import get_physical_units  # noqa: PLC0415
 
-    class TwoSupercells(Gruneisen):
+    class TwoSupercells(Gruneisen):  # type: ignore[misc]
         def __init__(self) -> None:
             self._ion_clamped, self._symprec = False, 1e-5
             self._factor = get_physical_units().DefaultToTHz
