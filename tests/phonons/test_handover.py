@@ -166,8 +166,7 @@ def spoil(inputs: Path, name: str, old: str, new: str) -> None:
         ("<c>Ar</c>", "<c>Ne</c>", "other elements"),
         ("</modeling>", "", "cannot be read|not finished"),
         ('name="NELM">120', 'name="NELM">2', "did not converge"),
-        ('name="GGA"> PE', 'name="GGA"> PS', ""),
-        ('"GGA">    PE', '"GGA">    PS', "compute all by one method"),
+        ("PE</i>", "PS</i>", "compute all by one method"),
         (">6.4.2", ">6.5.0", "compute all by one method"),
     ],
 )
@@ -183,9 +182,6 @@ def test_an_output_that_does_not_fit_is_refused(
 ) -> None:
     write_all(inputs, answers, cells)
     spoil(inputs, "fc3-00002", old, new)
-    if not reason:  # the parameters that VASP used count, not the file that asked for them
-        read_forces(inputs, tmp_path / "calculation")
-        return
     with pytest.raises(ComputeError, match=reason) as caught:
         read_forces(inputs, tmp_path / "calculation")
     assert caught.value.code == "invalid_forces"
