@@ -51,6 +51,8 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
    <i type="string" name="GGA">    {gga}</i>
    <i type="int" name="ALGO">    38</i>
    <i type="logical" name="LDAU"> F  </i>
+   <i type="logical" name="LHFCALC"> F  </i>
+   <i name="AEXX">      0.00000000</i>
   </separator>
   <separator name="ionic" >
    <i type="int" name="NSW">     0</i>
