@@ -53,6 +53,8 @@ VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
    <i type="logical" name="LDAU"> F  </i>
    <i type="logical" name="LHFCALC"> F  </i>
    <i name="AEXX">      0.00000000</i>
+   <i name="HFSCREEN">      0.00000000</i>
+   <i name="AGGAX">      1.00000000</i>
   </separator>
   <separator name="ionic" >
    <i type="int" name="NSW">     0</i>
