@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from paraisite.atomic import atomic_path
+from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.errors import OutputError, ParaisiteError
 from paraisite.phonons.anharmonic import AnharmonicPlan, fit_third_order, plan_third_order, third_order
 from paraisite.phonons.cost import check_memory
 from paraisite.phonons.forces import ForceStore
 from paraisite.phonons.harmonic import Phonons, build_phono3py, harmonic_phonons, second_order
-from paraisite.phonons.record import OK, ComputeRecord, read_record, read_struct, write_record, write_struct
+from paraisite.phonons.record import (
+    BORN_FILE,
+    OK,
+    ComputeRecord,
+    read_record,
+    read_source,
+    read_struct,
+    write_record,
+    write_struct,
+)
 from paraisite.phonons.relax import RelaxedCell, relax
 from paraisite.phonons.settings import ComputeError, ComputeSettings, fingerprint
 from paraisite.phonons.solve import Conductivity, solve
@@ -37,7 +46,7 @@ if TYPE_CHECKING:
 STOPPED = "stopped"
 _PASSING = frozenset({STOPPED, "forces_missing"})
 """Reasons that another run can mend without other settings; they leave no record."""
-_MANIFEST = "manifest.json"
+CALCULATION_MANIFEST = "manifest.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     potential: str
     potential_version: str
     settings: ComputeSettings
+    born: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class Calculation:
         folder: Its folder, made by the first run.
         potential: What gives the forces; None where they are read from DFT.
         settings: Cells, meshes, displacements, temperatures.
-        born: Parameters of the non-analytic correction, as phonopy reads them from a BORN file.
+        born: A BORN file of phonopy, for the non-analytic correction; copied into the folder.
         warnings: What is known about the crystal beforehand, such as that it is a metal.
         on_step: Called after every force call and at the start of every stage.
         deadline: Value of `time.monotonic()` after which no force call or stage is begun.
@@ -86,7 +96,7 @@ class Calculation:
     folder: Path
     potential: Potential | None
     settings: ComputeSettings = field(default_factory=ComputeSettings)
-    born: Any = None
+    born: Path | None = None
     warnings: list[str] = field(default_factory=list)
     on_step: Callable[[Step], None] = lambda _: None
     deadline: float = float("inf")
@@ -205,41 +215,50 @@ class Calculation:
             raise ComputeError("stopped: the time that was given is over; --resume goes on.", code=STOPPED)
 
     def _claim(self) -> None:
-        version = self.potential.version if self.potential else ""
-        name = self.potential.name if self.potential else "forces read from files"
+        source = self.potential or read_source(self.folder)
+        born = hashlib.sha256(self._born_text().encode()).hexdigest() if self.born else ""
         manifest = Manifest(
-            fingerprint=fingerprint(self.settings, f"{name} {version}", crystal_key(self.crystal)),
+            fingerprint=fingerprint(self.settings, f"{source.name} {source.version}{born}", crystal_key(self.crystal)),
             material_id=self.crystal.material_id,
-            potential=name,
-            potential_version=version,
+            potential=source.name,
+            potential_version=source.version,
             settings=self.settings,
+            born=born,
         )
-        path = self.folder / _MANIFEST
+        path = self.folder / CALCULATION_MANIFEST
         earlier = read_struct(path, Manifest)
         if earlier is not None and earlier.fingerprint != manifest.fingerprint:
             raise OutputError(f"{self.folder} holds {_difference(earlier, manifest)}; choose another folder.")
         if earlier is None:
             write_struct(path, manifest)
+            if self.born is not None:
+                write_text_atomic(self.folder / BORN_FILE, self._born_text())
+
+    def _born_text(self) -> str:
+        try:
+            return self.born.read_text(encoding="utf-8") if self.born else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise ComputeError(f"{self.born} cannot be read ({error}).", code="invalid_born") from error
 
     def _record(self, status: str, message: str) -> ComputeRecord:
         self._end()
         found: Conductivity | None = self._found.get("conductivity")
-        potential = self.potential
+        source = self.potential or read_source(self.folder)
         return ComputeRecord(
             material_id=self.crystal.material_id,
             formula=self.crystal.formula,
             status=status,
             message=message,
-            potential=potential.name if potential else "",
-            potential_version=potential.version if potential else "",
-            level=potential.level if potential else "forces read from files",
+            potential=source.name,
+            potential_version=source.version,
+            level=source.level,
             settings=self.settings,
             relaxed=self._found.get("relaxed"),
             phonons=self._found.get("phonons"),
             plan=self._found.get("plan"),
             transport=found.transport if found else None,
             modes=found.modes if found else None,
-            warnings=self.warnings,
+            warnings=[*self.warnings, *getattr(source, "warnings", ())],
             force_calls=len(self.store),
             seconds=self._seconds,
         )
@@ -256,6 +275,10 @@ def crystal_key(crystal: Crystal) -> str:
 def _difference(earlier: Manifest, now: Manifest) -> str:
     if earlier.potential != now.potential or earlier.potential_version != now.potential_version:
         return f"a calculation by {earlier.potential} ({earlier.potential_version})"
+    if earlier.born != now.born:
+        return (
+            f"a calculation with {'another' if earlier.born and now.born else 'a' if earlier.born else 'no'} BORN file"
+        )
     changed = [
         name
         for name in ComputeSettings.__struct_fields__

@@ -12,10 +12,10 @@ import msgspec
 
 from paraisite.errors import ParaisiteError
 from paraisite.phonons.anharmonic import AnharmonicPlan, plan_third_order
-from paraisite.phonons.cells import choose_mesh, standard_cell
+from paraisite.phonons.cells import choose_mesh
 from paraisite.phonons.forces import ForceStore
 from paraisite.phonons.harmonic import build_phono3py, displaced_second_order
-from paraisite.phonons.relax import RelaxedCell
+from paraisite.phonons.relax import given_cell
 from paraisite.phonons.settings import ComputeError, ComputeSettings
 from paraisite.structures import Crystal, to_ase
 
@@ -84,13 +84,7 @@ def estimate_cost(crystal: Crystal, settings: ComputeSettings, store: ForceStore
     Raises:
         ComputeError: `too_large` or `broken_symmetry`.
     """
-    atoms = standard_cell(to_ase(crystal), settings.symmetry_tolerance_angstrom, primitive=False)
-    unrelaxed = RelaxedCell(
-        numbers=[int(number) for number in atoms.numbers], cell=atoms.cell[:].tolist(),
-        fractional=atoms.get_scaled_positions().tolist(), space_group_before=0, space_group=0, volume_change=0.0,
-        energy_ev_per_atom=0.0, largest_force=0.0, steps=0,
-    )  # fmt: skip
-    ph3 = build_phono3py(unrelaxed, settings)
+    ph3 = build_phono3py(given_cell(to_ase(crystal), settings.symmetry_tolerance_angstrom), settings)
     harmonic = displaced_second_order(ph3, settings)
     plan = plan_third_order(ph3, settings)
     mesh = choose_mesh(ph3.primitive, ph3.primitive_symmetry.pointgroup_operations, settings.mesh_length_angstrom)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from paraisite.phonons.born import read_born
 from paraisite.phonons.cells import choose_mesh, choose_supercells, to_atoms, to_phonopy
 from paraisite.phonons.forces import ForceStore
 from paraisite.phonons.relax import RelaxedCell
@@ -54,13 +56,16 @@ class Phonons(msgspec.Struct, frozen=True, kw_only=True):
         return not self.imaginary_at
 
 
-def build_phono3py(relaxed: RelaxedCell, settings: ComputeSettings, born: Any = None) -> Phono3py:
+def build_phono3py(relaxed: RelaxedCell, settings: ComputeSettings, born: Path | None = None) -> Phono3py:
     """Phono3py object for a relaxed crystal, with supercells chosen by the settings.
 
     Args:
         relaxed: The crystal.
         settings: Lengths and limits.
-        born: Parameters of the non-analytic correction as phonopy reads them from a BORN file.
+        born: A BORN file, for the non-analytic correction.
+
+    Raises:
+        ComputeError: `too_large`, or `invalid_born`.
     """
     from phono3py import Phono3py  # noqa: PLC0415
 
@@ -74,7 +79,7 @@ def build_phono3py(relaxed: RelaxedCell, settings: ComputeSettings, born: Any = 
         symprec=1e-5,
     )
     if born is not None:
-        ph3.nac_params = born
+        ph3.nac_params = read_born(born, ph3.primitive)
     return ph3
 
 

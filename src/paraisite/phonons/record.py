@@ -16,8 +16,27 @@ from paraisite.phonons.transport import ModeTable, Transport
 
 RECORD = "record.json"
 OK = "ok"
+READ_FORCES = "forces read from files"
+BORN_FILE = "BORN"
+_SOURCE = "source.json"
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+class ForceSource(msgspec.Struct, frozen=True, kw_only=True):
+    """What gave forces that were read from files, in place of a potential.
+
+    Attributes:
+        name: The program: `VASP`, `Quantum ESPRESSO`, or `FORCES_FC2 and FORCES_FC3`.
+        version: Its version, functional, cutoff and potentials, as far as its output states them.
+        level: What every number that comes of it is marked with, such as `DFT (PBE) by VASP`.
+        warnings: What a reader of κ should know.
+    """
+
+    name: str
+    version: str
+    level: str
+    warnings: list[str] = []
 
 
 class ComputeRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +91,17 @@ class ComputeRecord(msgspec.Struct, frozen=True, kw_only=True):
         if found is None or found.mesh_change is None or found.cutoff_change is None:
             return None
         return float((found.mesh_change**2 + found.cutoff_change**2) ** 0.5)
+
+
+def write_source(folder: Path, source: ForceSource) -> None:
+    """Keep what gave the forces of a folder."""
+    write_struct(folder / _SOURCE, source)
+
+
+def read_source(folder: Path) -> ForceSource:
+    """What gave the forces of a folder that no potential did; without a name where nothing has been read yet."""
+    found = read_struct(folder / _SOURCE, ForceSource)
+    return found or ForceSource(name=READ_FORCES, version="", level=READ_FORCES)
 
 
 def write_record(folder: Path, record: ComputeRecord) -> None:

@@ -25,8 +25,8 @@ class RelaxedCell(msgspec.Struct, frozen=True, kw_only=True):
         space_group_before: Number of the space group as given.
         space_group: Number of the space group after the relaxation.
         volume_change: Volume per atom after the relaxation over that before, minus 1.
-        energy_ev_per_atom: Energy by the potential.
-        largest_force: Largest force left, in eV/Å.
+        energy_ev_per_atom: Energy by the potential; None for a cell that was taken as given.
+        largest_force: Largest force left, in eV/Å; None for a cell that was taken as given.
         steps: Steps of the optimiser.
     """
 
@@ -36,8 +36,8 @@ class RelaxedCell(msgspec.Struct, frozen=True, kw_only=True):
     space_group_before: int
     space_group: int
     volume_change: float
-    energy_ev_per_atom: float
-    largest_force: float
+    energy_ev_per_atom: float | None
+    largest_force: float | None
     steps: int
 
     def atoms(self) -> Atoms:
@@ -77,6 +77,31 @@ def relax(atoms: Atoms, store: ForceStore, settings: ComputeSettings) -> Relaxed
         energy_ev_per_atom=float(answer["energy"]) / len(primitive),
         largest_force=float(np.linalg.norm(answer["forces"], axis=1).max()),
         steps=steps,
+    )
+
+
+def given_cell(atoms: Atoms, tolerance_angstrom: float) -> RelaxedCell:
+    """The conventional standard cell of a crystal that is taken as relaxed already.
+
+    Args:
+        atoms: The crystal.
+        tolerance_angstrom: Distance within which atoms are related by symmetry.
+
+    Raises:
+        ComputeError: `broken_symmetry`, where spglib finds no space group.
+    """
+    conventional = standard_cell(atoms, tolerance_angstrom, primitive=False)
+    number = space_group_number(atoms, tolerance_angstrom)
+    return RelaxedCell(
+        numbers=[int(value) for value in conventional.numbers],
+        cell=conventional.cell[:].tolist(),
+        fractional=conventional.get_scaled_positions().tolist(),
+        space_group_before=number,
+        space_group=number,
+        volume_change=0.0,
+        energy_ev_per_atom=None,
+        largest_force=None,
+        steps=0,
     )
 
 

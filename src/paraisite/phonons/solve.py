@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from paraisite.phonons.anharmonic import SHORTER_CUTOFF, AnharmonicPlan, fit_third_order
+from paraisite.phonons.scattering import anharmonicity
 from paraisite.phonons.settings import ComputeSettings
 from paraisite.phonons.transport import (
     COARSER,
@@ -66,6 +67,8 @@ def solve(
     mesh = mesh_of(ph3)
     tensor, modes = np.array(fine.kappa[0]), mode_table(fine, index)
     write_hdf5(ph3, folder)
+    pause()
+    modes = msgspec.structs.replace(modes, anharmonicity=anharmonicity(ph3, mesh, modes.temperature_k))
     checks = Checks()
     if settings.check:
         checks = _check(ph3, plan, settings, kappa=float(trace(tensor)[index]), pause=pause)

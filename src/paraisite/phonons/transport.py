@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from paraisite.phonons.scattering import Anharmonicity
+
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
@@ -58,6 +60,7 @@ class ModeTable(msgspec.Struct, frozen=True, kw_only=True):
         mean_free_path_nm: Edges of the cumulative κ against mean free path.
         kappa_below_mean_free_path: κ of modes below each.
         median_lifetime_ps: Median lifetime, weighted by the κ that the modes carry.
+        anharmonicity: Grüneisen parameters and phase space.
     """
 
     temperature_k: float
@@ -66,6 +69,7 @@ class ModeTable(msgspec.Struct, frozen=True, kw_only=True):
     mean_free_path_nm: list[float]
     kappa_below_mean_free_path: list[float]
     median_lifetime_ps: float
+    anharmonicity: Anharmonicity | None = None
 
 
 def run_conductivity(
