@@ -112,13 +112,18 @@ def measure_errors(shared: Path) -> list[dict[str, float | str]]:
     exact, _ = fit_multi_fidelity(start.surrogates, known)
     rows = [_errors("exact", exact, exact, new)]
     for n_inducing in INDUCING:
-        shared_processes, _, several = condition_shared(
-            exact.parameters[0], exact.data, _quiet, max_exact=0, n_inducing=n_inducing
-        )
-        widths, stated = (one.widths(exact.data.log10_kappa) for one in several)
-        sparse = replace(exact, shared=shared_processes, widths=widths, stated_widths=stated)
+        sparse = _sparse(exact, n_inducing)
         rows.append(_errors(f"{n_inducing} inducing points", sparse, exact, new))
     return rows
+
+
+def _sparse(model: MultiFidelity, n_inducing: int) -> MultiFidelity:
+    """The model with the same hyperparameters by inducing points."""
+    processes, _, several = condition_shared(
+        model.parameters[0], model.data, _quiet, max_exact=0, n_inducing=n_inducing
+    )
+    widths, stated = (one.widths(model.data.log10_kappa) for one in several)
+    return replace(model, shared=processes, widths=widths, stated_widths=stated)
 
 
 def _errors(name: str, model: MultiFidelity, exact: MultiFidelity, new: TrainingCrystals) -> dict[str, float | str]:

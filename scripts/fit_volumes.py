@@ -26,7 +26,7 @@ from paraisite.structures.crystal import Crystal
 
 SETS = ("togo15.extxyz", "hh143.extxyz", "aflow_agl.extxyz.gz", "aflow_unlabelled.extxyz.gz", "mp_scan.extxyz.gz")
 RIDGE, HUBER_WIDTHS, ROUNDS, FOLDS = 0.3, 2.0, 8, 5
-EDGE_QUANTILE, OUTSIDE_QUANTILE = 0.995, 0.999
+EDGE_QUANTILE, OUTSIDE_QUANTILE = 0.98, 0.999
 TARGET = Path(__file__).parents[1] / "src" / "paraisite" / "data" / "expected_volumes.json"
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from paraisite.prediction.evaluation import Evaluation, evaluate
     from paraisite.prediction.explain import explain
     from paraisite.prediction.predict import Predictor, predict, predict_files
+    from paraisite.progress import progress_bar
     from paraisite.readers.stream import iter_crystals, read_crystals
     from paraisite.screening.options import ScanOptions
     from paraisite.screening.scan import scan
@@ -71,6 +72,7 @@ _HOMES = {
     "load_potential": "phonons.potentials.registry",
     "predict": "prediction.predict",
     "predict_files": "prediction.predict",
+    "progress_bar": "progress",
     "read_crystals": "readers.stream",
     "read_labelled": "datasets.catalogue",
     "reproduce": "study.reproduce",
@@ -113,6 +115,7 @@ __all__ = [
     "load_potential",
     "predict",
     "predict_files",
+    "progress_bar",
     "read_crystals",
     "read_labelled",
     "reproduce",

@@ -128,7 +128,7 @@ def benzene_like() -> Atoms:
 ORDINARY: dict[str, Callable[[], Atoms]] = {
     "graphite": graphite, "BN": boron_nitride, "MoS2": molybdenite, "Bi2Te3": bismuth_telluride, "SnSe": tin_selenide,
     "Se": selenium, "rutile": rutile, "Si": lambda: bulk("Si"), "PbTe": lambda: bulk("PbTe", "rocksalt", 6.46),
-    "HgTe": lambda: bulk("HgTe", "zincblende", 6.46), "GeTe": lambda: bulk("GeTe", "rocksalt", 6.01),
+    "HgTe": lambda: bulk("HgTe", "zincblende", 6.46), "SnTe": lambda: bulk("SnTe", "rocksalt", 6.32),
     "NaCl": lambda: bulk("NaCl", "rocksalt", 5.64), "CsI": lambda: bulk("CsI", "cesiumchloride", 4.567),
     "ZrNiSn": lambda: half_heusler("Zr", "Sn", "Ni", 6.11), "TiCoSb": lambda: half_heusler("Ti", "Sb", "Co", 5.88),
     "Mg2Si": lambda: bulk("SiMg2", "fluorite", 6.35),

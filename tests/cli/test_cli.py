@@ -177,8 +177,9 @@ def test_finetune_from_a_table_of_files(tmp_path: Path) -> None:
     splits = json.loads((tmp_path / "run" / "finetune" / "splits.json").read_text(encoding="utf-8"))
     assert splits["n_crystals"] == 12
     assert "missing.cif" in splits["left_out"][0]["message"]
-    assert main(start) == 3
-    errors = json.loads((tmp_path / "run" / "errors.json").read_text(encoding="utf-8"))
+    assert main(start) == 1, "the folder holds a run of networks"
+    assert main([*start[:-1], str(tmp_path / "other")]) == 3
+    errors = json.loads((tmp_path / "other" / "errors.json").read_text(encoding="utf-8"))
     assert errors["n_crystals"] == 12
     assert "missing.cif" in errors["left_out"][0]["message"]
 

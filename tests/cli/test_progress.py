@@ -11,9 +11,12 @@ import written_scans
 from rich.console import Console
 
 from paraisite.cli.main import main
-from paraisite.cli.progress import fetch_sentence, scan_progress, scan_sentence
+from paraisite.cli.progress import fetch_sentence, fit_progress, scan_progress, scan_sentence
 from paraisite.fetch.common import FetchProgress
-from paraisite.screening.scan import ScanProgress
+from paraisite.models.files import model_caution
+from paraisite.models.interface import FitProgress
+from paraisite.screening.options import ScanProgress
+from paraisite.training.network.options import StageProgress
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,32 @@ def test_the_line_of_a_fetch_and_of_a_scan_replace_each_other() -> None:
     assert "250 crystals/s, 7 errors, 0:01:16 left" in shown.getvalue()
 
 
+def test_the_bars_of_a_fit_without_epochs() -> None:
+    shown = io.StringIO()
+    with fit_progress(Console(file=shown, force_terminal=True, width=120)) as report:
+        report(FitProgress("hyperparameters", 0, 60))
+        report(FitProgress("hyperparameters", 60, 60))
+        report(FitProgress("posterior", 3, 38))
+    assert "hyperparameters" in shown.getvalue()
+    assert "60/60" in shown.getvalue()
+    assert "3/38" in shown.getvalue()
+
+
+def test_the_bars_of_a_fit_with_epochs() -> None:
+    shown = io.StringIO()
+    with fit_progress(Console(file=shown, force_terminal=True, width=120)) as report:
+        report(StageProgress("mine from FEAF", "finetune", 5, 300, 0.25, 0.5))
+    assert "mine from FEAF finetune" in shown.getvalue()
+    assert "5/300" in shown.getvalue()
+
+
+def test_a_fit_that_reports_nothing_shows_nothing() -> None:
+    shown = io.StringIO()
+    with fit_progress(Console(file=shown, force_terminal=True, width=120)):
+        pass
+    assert shown.getvalue() == ""
+
+
 def test_a_scan_from_the_command_line_tells_its_rate_errors_and_time(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,3 +97,20 @@ def test_top_shows_the_domain_where_the_scan_knows_it(tmp_path: Path, capsys: py
     rows = [written_scans.make_row("near", "NaCl", [1.0, 2.0, 3.0])]
     main(["top", str(written_scans.write_scan(tmp_path / "unknown", rows))])
     assert "domain" not in capsys.readouterr().out
+
+
+def test_top_says_once_what_the_model_says_of_all_its_predictions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caution = model_caution("FEAF")
+    reasons = [f"a metal; {caution}", caution]
+    rows = [
+        written_scans.make_row(f"c{number}", "NaCl", [1.0, 2.0, 3.0], domain="outside", domain_reason=reason)
+        for number, reason in enumerate(reasons)
+    ]
+    main(["top", str(written_scans.write_scan(tmp_path / "scan", rows, model="FEAF"))])
+    shown = capsys.readouterr().out
+    assert caution
+    assert shown.count(caution) == 1
+    assert "c0: outside: a metal\n" in shown
+    assert "c1: outside" not in shown

@@ -51,7 +51,7 @@ def test_the_parts_are_those_of_the_prediction(gaas: Explanation) -> None:
     row = paraisite.predict([GAAS], members=True).iloc[0]
     np.testing.assert_allclose(gaas.kappa, row["kappa"])
     np.testing.assert_allclose(gaas.members, row[[f"kappa_{member}" for member in range(1, 10)]].to_numpy(float))
-    np.testing.assert_allclose([gaas.interval_low, gaas.interval_high], row[["kappa_low", "kappa_high"]].to_list())
+    np.testing.assert_allclose([gaas.kappa_low, gaas.kappa_high], row[["kappa_low", "kappa_high"]].to_list())
     np.testing.assert_allclose(gaas.fall_back_kappa * 10**gaas.correction, gaas.median_kappa)
     np.testing.assert_allclose(gaas.median_kappa * 10**gaas.shift, gaas.kappa)
     assert gaas.shift <= 0

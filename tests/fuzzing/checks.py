@@ -16,9 +16,9 @@ from mutators import Input
 from paraisite.models.inputs import Needs
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, prepare
 from paraisite.readers import iter_crystals
-from paraisite.screening.pieces import ContentsPiece
 from paraisite.screening.rows import describe, make_rows
 from paraisite.screening.sources import ScanSource
+from paraisite.sources.pieces import ContentsPiece
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.limits import DEFAULT_READING
 from paraisite.uncertainty.judgement import Judgement

@@ -17,6 +17,7 @@ from mutators import Input, mutated_input
 from seeds import SUFFIXES
 
 from paraisite.prediction.prepare import predicted_statuses
+from paraisite.readers.formats import detect_format_of
 from paraisite.screening.scan import ScanOptions, scan
 from paraisite.screening.state import usable_parts
 
@@ -63,8 +64,7 @@ def _write_files(source: Path, inputs: Sequence[Input]) -> list[str]:
     for given in inputs:
         (source / given.name).write_bytes(given.data)
     # A file of no known format is passed over in a folder: only a name tells what it should be.
-    known = tuple(SUFFIXES.values())
-    return [str(source / given.name) for given in inputs if given.name.removesuffix(".gz").endswith(known)]
+    return [str(source / given.name) for given in inputs if detect_format_of(given.name, b"") is not None]
 
 
 def _write_zip(source: Path, inputs: Sequence[Input]) -> list[str]:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
-from ase.data import chemical_symbols
+import numpy as np
+from ase.io.aims import write_aims
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.res import ResIO
+from seed_outputs import outcar, phonopy, rows, symbols, vasprun
 
 from paraisite.datasets.prototypes import build
 from paraisite.structures import to_ase, to_pymatgen
@@ -31,6 +33,11 @@ SUFFIXES = {
     "res": ".res",
     "espresso-in": ".pwi",
     "espresso-out": ".pwo",
+    "jarvis": ".json",
+    "vasprun": ".xml",
+    "outcar": ".outcar",
+    "phonopy": ".yaml",
+    "aims": ".in",
 }
 """Formats that a suffix tells, with it."""
 FILE_NAMES = {
@@ -63,10 +70,11 @@ def seeds() -> dict[str, tuple[bytes, ...]]:
         "res": [str(ResIO.structure_to_str(to_pymatgen(crystal))) for crystal in crystals],
         "espresso-in": [_espresso_input(crystal) for crystal in crystals],
         "espresso-out": [_espresso_output(crystal) for crystal in crystals],
+        "jarvis": [json.dumps(content) for content in (*jarvis, jarvis)],
+        "vasprun": [vasprun(crystal) for crystal in crystals] + [_ase_output("vasprun")],
+        "outcar": [outcar(crystal) for crystal in crystals] + [_ase_output("outcar")],
+        "phonopy": [phonopy(crystal) for crystal in crystals],
         "aims": [_aims(crystal) for crystal in crystals],
-        "phonopy": [_phonopy(crystal) for crystal in crystals],
-        "vasprun": [_ase_output("vasprun")],
-        "outcar": [_ase_output("outcar")],
     }
     return {kind: tuple(text.encode() for text in found) for kind, found in texts.items()}
 
@@ -99,31 +107,17 @@ def _by_ase(crystal: Crystal, kind: str, **options: Any) -> str:
     return text.getvalue()
 
 
+def _aims(crystal: Crystal) -> str:
+    text = io.StringIO()
+    write_aims(text, to_ase(crystal))
+    return text.getvalue()
+
+
 def _castep(crystal: Crystal) -> str:
     return "\n".join(
-        ["%BLOCK LATTICE_CART", "ang", *_rows(crystal.cell), "%ENDBLOCK LATTICE_CART", "%BLOCK POSITIONS_FRAC"]
-        + [f"{symbol} {row}" for symbol, row in zip(_symbols(crystal), _rows(crystal.fractional), strict=True)]
+        ["%BLOCK LATTICE_CART", "ang", *rows(crystal.cell), "%ENDBLOCK LATTICE_CART", "%BLOCK POSITIONS_FRAC"]
+        + [f"{symbol} {row}" for symbol, row in zip(symbols(crystal), rows(crystal.fractional), strict=True)]
         + ["%ENDBLOCK POSITIONS_FRAC", "SYMMETRY_GENERATE", ""]
-    )
-
-
-def _aims(crystal: Crystal) -> str:
-    return "\n".join(
-        [f"lattice_vector {row}" for row in _rows(crystal.cell)]
-        + [
-            f"atom_frac {row} {symbol}"
-            for symbol, row in zip(_symbols(crystal), _rows(crystal.fractional), strict=True)
-        ]
-        + [""]
-    )
-
-
-def _phonopy(crystal: Crystal) -> str:
-    points = zip(_symbols(crystal), crystal.fractional.tolist(), strict=True)
-    return "\n".join(
-        ["phonopy:", '  version: "2.20"', "", "physical_unit:", '  length: "angstrom"', "", "unit_cell:", "  lattice:"]
-        + [f"  - {row}" for row in crystal.cell.tolist()]
-        + ["  points:", *(f"  - symbol: {symbol}\n    coordinates: {place}" for symbol, place in points), ""]
     )
 
 
@@ -136,22 +130,22 @@ def _ase_output(kind: str) -> str:
 
 
 def _espresso_input(crystal: Crystal) -> str:
-    potentials = {symbol: f"{symbol}.upf" for symbol in _symbols(crystal)}
+    potentials = {symbol: f"{symbol}.upf" for symbol in symbols(crystal)}
     return _by_ase(crystal, "espresso-in", pseudopotentials=potentials)
 
 
 def _espresso_output(crystal: Crystal) -> str:
     """An output of `pw.x` with one step of a relaxation, as short as it can be."""
     bohr = 0.529177210903
-    sites = zip(_symbols(crystal), _rows(crystal.positions / bohr), _rows(crystal.positions), strict=True)
+    sites = zip(symbols(crystal), rows(crystal.positions / bohr), rows(crystal.positions), strict=True)
     listed = [(f"{symbol}  tau(   1) = ( {first} )", f"{symbol} {second}") for symbol, first, second in sites]
     return "\n".join(
         ["     Program PWSCF v.7.2 starts on  1Jan2026", "     celldm(1)=   1.000000  celldm(2)=   0.000000"]
         + [f"     number of atoms/cell      = {crystal.n_atoms}", "     crystal axes: (cart. coord. in units of alat)"]
-        + [f"      a({number}) = ( {row} )" for number, row in enumerate(_rows(crystal.cell / bohr), 1)]
+        + [f"      a({number}) = ( {row} )" for number, row in enumerate(rows(crystal.cell / bohr), 1)]
         + ["     site n.     atom                  positions (alat units)"]
         + [f"         {number}    {first}" for number, (first, _) in enumerate(listed, 1)]
-        + ["", "CELL_PARAMETERS (angstrom)", *_rows(crystal.cell), "", "ATOMIC_POSITIONS (angstrom)"]
+        + ["", "CELL_PARAMETERS (angstrom)", *rows(crystal.cell), "", "ATOMIC_POSITIONS (angstrom)"]
         + [second for _, second in listed]
         + ["", f"     new unit-cell volume = {crystal.volume / bohr**3:.5f} a.u.^3", "   JOB DONE.", ""]
     )
@@ -162,27 +156,20 @@ def _jarvis_record(crystal: Crystal) -> dict[str, Any]:
     atoms = {
         "lattice_mat": crystal.cell.tolist(),
         "coords": coordinates,
-        "elements": _symbols(crystal),
+        "elements": symbols(crystal),
+        "abc": np.linalg.norm(crystal.cell, axis=1).tolist(),
         "cartesian": False,
     }
     return {"jid": crystal.material_id, "formula": crystal.formula, "atoms": atoms}
 
 
-def _symbols(crystal: Crystal) -> list[str]:
-    return [chemical_symbols[number] for number in crystal.numbers]
-
-
-def _rows(values: Any) -> list[str]:
-    return [" ".join(f"{value:.9f}" for value in row) for row in values]
-
-
 def _optimade_record(crystal: Crystal) -> dict[str, Any]:
-    symbols = [chemical_symbols[number] for number in crystal.numbers]
-    contents = [{"name": name, "chemical_symbols": [name], "concentration": [1.0]} for name in sorted(set(symbols))]
+    labels = symbols(crystal)
+    contents = [{"name": name, "chemical_symbols": [name], "concentration": [1.0]} for name in sorted(set(labels))]
     attributes = {
         "lattice_vectors": crystal.cell.tolist(),
         "cartesian_site_positions": crystal.positions.tolist(),
-        "species_at_sites": symbols,
+        "species_at_sites": labels,
         "species": contents,
         "dimension_types": [1, 1, 1],
     }

@@ -1,79 +1,37 @@
 """Files that are well formed and say another crystal than their own statements: it must never be predicted as if right.
 
-Each mutant changes one thing in a file whose formula, formula units and symmetry are stated. It may be read as the crystal
-that the intact file holds (then the change was harmless), or be refused, or carry a warning; anything else is a finding.
+Each mutant changes one thing in a file that states what it holds: formula, counts, symmetry, or the same numbers twice. It
+may be read as the crystal that the intact file holds (then the change was harmless), or be refused, or carry a warning;
+anything else is a finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-import gemmi
 import numpy as np
-from pymatgen.io.cif import CifWriter
 from scipy.optimize import linear_sum_assignment
-from seeds import seed_crystals
+from semantic_cif import CIF
+from semantic_extxyz import EXTXYZ
+from semantic_format import Format
+from semantic_json import OPTIMADE, PYMATGEN
+from semantic_poscar import POSCAR
 
-from paraisite.datasets.prototypes import build
-from paraisite.readers.cif import cif_records
 from paraisite.readers.stream import parse_record
-from paraisite.structures import to_pymatgen
 from paraisite.structures.crystal import Crystal, ReadFailure
 from paraisite.structures.origin import Origin
 
 SAME_ANGSTROM = 0.05
-_OPERATIONS = "_symmetry_equiv_pos_as_xyz"
-_ELEMENTS = (
-    "H",
-    "Li",
-    "C",
-    "O",
-    "F",
-    "Na",
-    "Mg",
-    "Al",
-    "Si",
-    "Cl",
-    "K",
-    "Ca",
-    "Ti",
-    "Fe",
-    "Cu",
-    "Zn",
-    "Sr",
-    "Cd",
-    "Ba",
-    "Pb",
-)
-_SYMBOLS = (
-    "P 1",
-    "P -1",
-    "P m -3 m",
-    "F m -3 m",
-    "F d -3 m",
-    "R -3 c",
-    "P 63 m c",
-    "P 1 21/c 1",
-    "I 4/m m m",
-    "F -4 3 m",
-)
-_OPS = ("x,y,z", "-x,-y,-z", "-y,x,z", "x+1/2,y+1/2,z", "x,y+1/2,z+1/2", "z,x,y", "-x,y,-z+1/2", "y,x,z", "x,-y,z")
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """An intact file.
-
-    Attributes:
-        text: Its content.
-        crystal: The crystal that it holds.
-    """
-
-    text: str
-    crystal: Crystal
+FORMATS: Mapping[str, Format] = {
+    "cif": CIF,
+    "poscar": POSCAR,
+    "extxyz": EXTXYZ,
+    "optimade": OPTIMADE,
+    "pymatgen": PYMATGEN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,71 +39,71 @@ class Mutant:
     """A changed file.
 
     Attributes:
+        kind: Its format.
         change: What was changed.
         text: Its content.
-        seed: The intact file.
+        intact: The crystal of the intact file.
     """
 
+    kind: str
     change: str
     text: str
-    seed: Seed
+    intact: Crystal
 
 
-Change = Callable[[Random, gemmi.cif.Block], None]
-
-
-@cache
-def cif_seeds() -> tuple[Seed, ...]:
-    """CIFs with all sites, with all operations, and with a symbol alone."""
-    more = [
-        build("fluorite", ["Ca", "F"], {"a": 5.46}, material_id="fluorite"),
-        build("diamond", ["Si"], {"a": 5.43}, material_id="silicon"),
-    ]
-    texts = []
-    for crystal in (*seed_crystals(), *more):
-        structure = to_pymatgen(crystal)
-        written = CifWriter(structure, symprec=0.01)
-        texts += [str(structure.to(fmt="cif")), str(written), _without_operations(str(written))]
-    return tuple(Seed(text, _read_intact(text)) for text in (*texts, *_BY_HAND))
-
-
-def mutant(random: Random, kind: str = "cif") -> Mutant:
+def mutant(random: Random, kind: str) -> Mutant:
     """One mutant of a format."""
-    seeds, changes = FORMATS[kind]
-    seed = random.choice(seeds())
-    name = random.choice(tuple(changes))
-    document = gemmi.cif.read_string(seed.text)
-    block = document.sole_block()
-    changes[name](random, block)
+    form = FORMATS[kind]
+    text, intact = random.choice(_seeds(kind))
+    name = random.choice(tuple(form.changes))
+    text = form.changes[name](random, text)
     for _ in range(random.choice((0, 0, 1, 2))):
-        random.choice(HARMLESS)(random, block)
-    return Mutant(name, document.as_string(), seed)
+        text = random.choice(form.harmless)(random, text)
+    return Mutant(kind, name, text, intact)
+
+
+def harmless_mutant(random: Random, kind: str) -> Mutant:
+    """An intact file with what leaves its crystal as it is."""
+    text, intact = random.choice(_seeds(kind))
+    for change in FORMATS[kind].harmless:
+        text = change(random, text)
+    return Mutant(kind, "nothing", text, intact)
 
 
 def check_mutant(given: Mutant) -> str:
     """How a mutant is read: `same`, or the code with which it is refused.
 
     Raises:
-        AssertionError: It is read as another crystal than that of the intact file.
+        AssertionError: A crystal of it is another than that of the intact file.
     """
-    item = _read(given.text)
-    if isinstance(item, ReadFailure):
-        return item.code
-    deviation = _deviation(item, given.seed.crystal)
-    assert deviation < SAME_ANGSTROM, (
-        f"{given.change}: read as {item.formula} with {item.n_atoms} atoms, {deviation:.2g} Å from "
-        f"{given.seed.crystal.formula} with {given.seed.crystal.n_atoms}"
-    )
-    return "same"
+    items = _read(given.kind, given.text)
+    assert items, f"{given.change}: nothing was read"
+    for item in items:
+        if isinstance(item, ReadFailure):
+            continue
+        deviation = _deviation(item, given.intact)
+        assert deviation < SAME_ANGSTROM, (
+            f"{given.change}: read as {item.formula} with {item.n_atoms} atoms, {deviation:.2g} Å from "
+            f"{given.intact.formula} with {given.intact.n_atoms}"
+        )
+    return next((item.code for item in items if isinstance(item, ReadFailure)), "same")
 
 
-def _read(text: str) -> Crystal | ReadFailure:
-    (record,) = cif_records(text.encode(), "mutant.cif")
-    return parse_record(record, Origin("mutant.cif", "mutant"))
+@cache
+def _seeds(kind: str) -> tuple[tuple[str, Crystal], ...]:
+    return tuple((text, _read_intact(kind, text)) for text in FORMATS[kind].seeds())
 
 
-def _read_intact(text: str) -> Crystal:
-    item = _read(text)
+def _read(kind: str, text: str) -> list[Crystal | ReadFailure]:
+    try:
+        records = list(FORMATS[kind].records(text))
+    except Exception as error:  # of the file as a whole, which the stream turns into a row
+        return [ReadFailure("mutant", "mutant", getattr(error, "code", "") or type(error).__name__, str(error))]
+    return [parse_record(record, Origin("mutant", "mutant")) for record in records]
+
+
+def _read_intact(kind: str, text: str) -> Crystal:
+    (item,) = _read(kind, text)
     assert isinstance(item, Crystal), item
     return item
 
@@ -161,198 +119,3 @@ def _deviation(first: Crystal, second: Crystal) -> float:
         distances = np.linalg.norm(shift @ first.cell, axis=-1)
         worst = max(worst, float(distances[linear_sum_assignment(distances)].max()))
     return worst
-
-
-def _without_operations(text: str) -> str:
-    document = gemmi.cif.read_string(text)
-    loop = document.sole_block().find_loop(_OPERATIONS).get_loop()
-    _set_rows(loop, [])
-    block = document.sole_block()
-    block.find_loop(_OPERATIONS).erase()
-    return document.as_string()
-
-
-def _rows(loop: gemmi.cif.Loop) -> list[list[str]]:
-    width = loop.width()
-    return [list(loop.values[start : start + width]) for start in range(0, len(loop.values), width)]
-
-
-def _set_rows(loop: gemmi.cif.Loop, rows: list[list[str]]) -> None:
-    loop.set_all_values([list(column) for column in zip(*rows, strict=True)] if rows else [["?"]] * loop.width())
-
-
-def _sites(block: gemmi.cif.Block) -> gemmi.cif.Loop:
-    return block.find_loop("_atom_site_fract_x").get_loop()
-
-
-def _column(loop: gemmi.cif.Loop, name: str) -> int:
-    return list(loop.tags).index(name)
-
-
-def _drop_sites(random: Random, block: gemmi.cif.Block) -> None:
-    loop = _sites(block)
-    rows = _rows(loop)
-    for _ in range(random.choice((1, 1, 2))):
-        if len(rows) > 1:
-            del rows[random.randrange(len(rows))]
-    _set_rows(loop, rows)
-
-
-def _add_site(random: Random, block: gemmi.cif.Block) -> None:
-    loop = _sites(block)
-    rows = _rows(loop)
-    row = list(random.choice(rows))
-    for axis in "xyz":
-        row[_column(loop, f"_atom_site_fract_{axis}")] = random.choice(("0", "0.25", "0.5", f"{random.random():.4f}"))
-    _set_rows(loop, [*rows, row])
-
-
-def _change_symbol(random: Random, block: gemmi.cif.Block) -> None:
-    loop = _sites(block)
-    rows = _rows(loop)
-    for row in random.sample(rows, random.randint(1, len(rows))):
-        element = random.choice(_ELEMENTS)
-        row[_column(loop, "_atom_site_type_symbol")] = random.choice((element, element, "Xx", "?", "Wat", "OH", "Vac"))
-        row[_column(loop, "_atom_site_label")] = element + random.choice(("1", "M1", "(1)", "h"))
-    _set_rows(loop, rows)
-
-
-def _change_operations(random: Random, block: gemmi.cif.Block) -> None:
-    column = block.find_loop(_OPERATIONS)
-    if not column:
-        return
-    loop = column.get_loop()
-    rows = _rows(loop)
-    at = _column(loop, _OPERATIONS)
-    for _ in range(random.choice((1, 1, 2, 5))):
-        action = random.random()
-        if action < 0.4 and len(rows) > 1:
-            start = random.randrange(len(rows))
-            del rows[start : start + random.choice((1, 1, len(rows) // 2))]
-        elif action < 0.6:
-            rows.append(list(random.choice(rows)))
-        elif rows:
-            row = random.choice(rows)
-            row[at] = f"'{random.choice(_OPS)}'"
-    _set_rows(loop, rows or [["1", "'x, y, z'"][: loop.width()]])
-
-
-def _keep_few_operations(random: Random, block: gemmi.cif.Block) -> None:
-    """A list that is a group again, such as the identity alone or with the inversion."""
-    column = block.find_loop(_OPERATIONS)
-    if column:
-        chosen = random.choice((("x,y,z",), ("x,y,z", "-x,-y,-z"), ("x,y,z", "-x,-y,z"), ("x,y,z", "x,y+1/2,z+1/2")))
-        loop = column.get_loop()
-        _set_rows(loop, [([str(number)] * (loop.width() - 1)) + [f"'{op}'"] for number, op in enumerate(chosen, 1)])
-
-
-def _change_formula(random: Random, block: gemmi.cif.Block) -> None:
-    words = gemmi.cif.as_string(block.find_value("_chemical_formula_sum")).split()
-    place = random.randrange(len(words))
-    symbol = words[place].rstrip("0123456789")
-    count = int(words[place][len(symbol) :] or 1)
-    words[place] = random.choice((f"{random.choice(_ELEMENTS)}{count}", f"{symbol}{count + random.choice((1, 2))}"))
-    block.set_pair("_chemical_formula_sum", f"'{' '.join(words)}'")
-
-
-def _change_units(random: Random, block: gemmi.cif.Block) -> None:
-    block.set_pair("_cell_formula_units_Z", str(random.choice((1, 2, 3, 4, 6, 8, 12, 16))))
-
-
-def _change_symbol_of_group(random: Random, block: gemmi.cif.Block) -> None:
-    block.set_pair("_symmetry_space_group_name_H-M", f"'{random.choice(_SYMBOLS)}'")
-
-
-def _change_number(random: Random, block: gemmi.cif.Block) -> None:
-    block.set_pair("_symmetry_Int_Tables_number", str(random.randint(1, 230)))
-
-
-def _change_hall(random: Random, block: gemmi.cif.Block) -> None:
-    halls = ("P 1", "-P 1", "-F 4 2 3", "F 4d 2 3 -1d", "-P 4 2 3", '-R 3 2"c', "P 6c -2c")
-    block.set_pair("_symmetry_space_group_name_Hall", gemmi.cif.quote(random.choice(halls)))
-
-
-def _change_cell(random: Random, block: gemmi.cif.Block) -> None:
-    tag = f"_cell_length_{random.choice('abc')}"
-    length = gemmi.cif.as_number(block.find_value(tag)) * random.choice((0.5, 0.9, 0.97, 1.03, 1.1, 2.0))
-    block.set_pair(tag, f"{length:.5f}")
-
-
-def _change_occupancy(random: Random, block: gemmi.cif.Block) -> None:
-    loop = _sites(block)
-    rows = _rows(loop)
-    row = random.choice(rows)
-    row[_column(loop, "_atom_site_occupancy")] = random.choice(("0.5", "0", "0.98", "2", "0.33333"))
-    _set_rows(loop, rows)
-
-
-def _rename_labels(random: Random, block: gemmi.cif.Block) -> None:
-    loop = _sites(block)
-    rows = _rows(loop)
-    for number, row in enumerate(rows):
-        row[_column(loop, "_atom_site_label")] = f"{random.choice(_ELEMENTS)}{number}"
-    if all(row[_column(loop, "_atom_site_type_symbol")] not in ("?", "Xx") for row in rows):
-        _set_rows(loop, rows)
-
-
-def _shuffle_sites(random: Random, block: gemmi.cif.Block) -> None:
-    loop = _sites(block)
-    rows = _rows(loop)
-    random.shuffle(rows)
-    _set_rows(loop, rows)
-
-
-def _round_positions(random: Random, block: gemmi.cif.Block) -> None:
-    loop = _sites(block)
-    rows = _rows(loop)
-    digits = random.choice((4, 5))
-    for row in rows:
-        for axis in "xyz":
-            at = _column(loop, f"_atom_site_fract_{axis}")
-            row[at] = f"{gemmi.cif.as_number(row[at]):.{digits}f}"
-    _set_rows(loop, rows)
-
-
-CIF_CHANGES: dict[str, Change] = {
-    "sites dropped": _drop_sites,
-    "a site added": _add_site,
-    "symbols changed": _change_symbol,
-    "operations changed": _change_operations,
-    "few operations": _keep_few_operations,
-    "formula changed": _change_formula,
-    "Z changed": _change_units,
-    "symbol of the group changed": _change_symbol_of_group,
-    "number of the group changed": _change_number,
-    "Hall symbol changed": _change_hall,
-    "cell changed": _change_cell,
-    "occupancy changed": _change_occupancy,
-}
-HARMLESS: tuple[Change, ...] = (_rename_labels, _shuffle_sites, _round_positions)
-FORMATS: dict[str, tuple[Callable[[], tuple[Seed, ...]], dict[str, Change]]] = {"cif": (cif_seeds, CIF_CHANGES)}
-"""Formats whose files state something: their intact files, and what can be changed in them."""
-
-_BY_HAND = (
-    """data_brucite
-_chemical_formula_sum 'H2 Mg O2'
-_cell_formula_units_Z 1
-_symmetry_Int_Tables_number 164
-_symmetry_space_group_name_H-M 'P -3 m 1'
-_cell_length_a 3.148
-_cell_length_b 3.148
-_cell_length_c 4.779
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 120
-_cell_volume 41.02
-loop_
-_atom_site_type_symbol
-_atom_site_label
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-Mg Mg1 0 0 0 1
-O O1 0.33333 0.66667 0.2216 1
-H H1 0.33333 0.66667 0.4303 1
-""",
-)

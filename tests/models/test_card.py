@@ -93,3 +93,8 @@ def test_a_card_of_a_model_that_fits_no_memory_is_one_sentence(tmp_path: Path) -
     (tmp_path / "model/card.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(ModelFileError, match=r"The card in .* does not describe .* more than its weights have bytes"):
         load_model(tmp_path / "model")
+
+
+def test_half_a_character_in_a_card_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="cannot be used"):
+        check_card(changed(CARDS["FEAF"], "trained_on_crystals", "\ud800"), tmp_path / "card.json")

@@ -17,7 +17,7 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 
 from paraisite.errors import OutputError
-from paraisite.phonons.calculation import Calculation, Step
+from paraisite.phonons.calculation import Calculation, CalculationStep
 from paraisite.phonons.potentials.classical import lennard_jones_argon
 from paraisite.phonons.potentials.potential import Potential
 from paraisite.phonons.record import ComputeRecord, read_record
@@ -169,7 +169,7 @@ def test_a_killed_calculation_repeats_no_finished_force_call(
     child.wait()
     done = {path.name: path.stat().st_mtime_ns for path in (folder / "forces").glob("*.npz")}
     assert len(done) >= moment
-    calls: list[Step] = []
+    calls: list[CalculationStep] = []
     crystal = from_ase(bulk("Ar", "fcc", a=5.3), material_id="argon")
     potential = lennard_jones_argon()
     record = Calculation(

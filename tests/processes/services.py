@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from paraisite.screening.pieces import Piece
+
 from paraisite import errors
+from paraisite.screening.journal import write_part_again
+from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin
 
@@ -122,3 +126,25 @@ def killing_record(origin: Origin) -> Crystal:
 
 def raising_record(kind: type[Exception], origin: Origin) -> Crystal:
     raise kind(f"{origin.material_id} is odd")
+
+
+def slow_record(origin: Origin) -> Crystal:
+    """A record that takes longer than it may, whatever Python's interpreter does meanwhile."""
+    time.sleep(600)
+    raise AssertionError(origin)
+
+
+class WriteAgain:
+    """Scans pieces as an actor of Ray does, which is started anew as often as it dies."""
+
+    def __init__(self, settings: ScannerSettings) -> None:
+        self.settings = settings
+
+    def __call__(self) -> Callable[[tuple[int, Piece]], Iterator[PieceResult]]:
+        scanner = Scanner(self.settings)
+
+        def answers(task: tuple[int, Piece]) -> Iterator[PieceResult]:
+            index, piece = task
+            yield write_part_again(scanner, index, lambda: piece)
+
+        return answers

@@ -22,13 +22,15 @@ from databases import rows_of
 from paraisite.models.files import find_model
 from paraisite.models.inputs import Needs
 from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
-from paraisite.processes.child import import_path
+from paraisite.processes.child import Child, ChildDiedError, import_path
 from paraisite.readers.stream import file_records
 from paraisite.screening.local import scan_locally
 from paraisite.screening.manifest import part_path
-from paraisite.screening.pieces import FilesPiece, Piece, RecordsPiece
 from paraisite.screening.scanner import ScannerSettings
 from paraisite.screening.sources import open_source
+from paraisite.sources.pieces import FilesPiece, Piece, RecordsPiece
+from paraisite.structures.crystal import ReadOptions
+from paraisite.structures.limits import ReadingLimits
 from paraisite.structures.origin import Origin, Record
 
 HOSTILE = ("gemmi", "queue", "numpy", "torch", "pickle", "signal", "threading", "ase", "pyarrow", "selectors", "psutil")
@@ -123,6 +125,44 @@ def test_records_that_kill_are_found_and_named(tmp_path: Path) -> None:
     # The same crystals alone or in a chunk: float32 sums differ by their last bits.
     both = table[table["status"] == "ok"].groupby("material_id")["kappa"].agg(["min", "max"])
     assert (both["max"] / both["min"] - 1).max() < 1e-5
+
+
+def odd_records(path: Path, record: Record, *places: int) -> RecordsPiece:
+    """Records of an intact file, some of them replaced."""
+    records = cut(databases.write_extxyz(path, 8))
+    for place in places:
+        records[place] = (record, Origin(f"odd.extxyz#{place + 1}", f"odd{place}"))
+    return RecordsPiece(tuple(records))
+
+
+def test_a_worker_that_is_started_anew_without_end_leaves_out_what_kills_it(tmp_path: Path) -> None:
+    piece = odd_records(tmp_path / "good.extxyz", services.killing_record, 2, 5)
+    (tmp_path / "parts").mkdir()
+    service = services.WriteAgain(ScannerSettings(tmp_path, find_model()))
+    for _ in range(7):  # two attempts at all, two that find the first, two that find the second
+        with Child(service) as child:
+            child.send((0, piece))
+            try:
+                (result,) = child.answers()
+            except ChildDiedError:
+                continue
+            break
+    assert result.counts == {"ok": 6, "crashed_reader": 2}
+    assert not list((tmp_path / "parts").glob(".*journal*"))
+    table = pq.read_table(part_path(tmp_path, 0)).to_pandas()
+    assert list(table.loc[table["status"] == "crashed_reader", "source"]) == ["odd.extxyz#3", "odd.extxyz#6"]
+
+
+def test_a_record_that_takes_too_long_is_left_out(tmp_path: Path) -> None:
+    piece = odd_records(tmp_path / "good.extxyz", services.slow_record, 2)
+    (tmp_path / "parts").mkdir()
+    reading = ReadOptions(limits=ReadingLimits(record_seconds=3))
+    (result,) = scan_locally(iter([(0, piece)]), ScannerSettings(tmp_path, find_model(), reading=reading), 1)
+    assert result.counts == {"ok": 7, "crashed_reader": 1}
+    table = pq.read_table(part_path(tmp_path, 0)).to_pandas()
+    (error,) = table.loc[table["status"] == "crashed_reader", "error"]
+    assert "odd.extxyz#3" in error
+    assert "record_seconds" in error
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see what a process reads")

@@ -183,3 +183,13 @@ def test_a_column_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     )
     assert isinstance(failure, ReadFailure)
     assert "wider than any row" in failure.message
+
+
+@pytest.mark.parametrize("more", ["", " note='by hand'"])
+def test_columns_that_do_not_agree(tmp_path: Path, more: str) -> None:
+    frame = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties={}{}\n{}\n'
+    both = "species:S:1:Z:I:1:pos:R:3"
+    frames = [(both, "Na 11 0 0 0"), (both, "Na 12 0 0 0"), ("species:S:1:pos:R:3", "Na 11 0 0 0")]
+    (tmp_path / "x.xyz").write_text("".join(frame.format(columns, more, row) for columns, row in frames))
+    items = list(iter_crystals(tmp_path / "x.xyz"))
+    assert [getattr(item, "code", "ok") for item in items] == ["ok", "contradicts_file", "unreadable"]

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import lzma
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -470,3 +471,25 @@ def test_brackets_by_the_thousand_are_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "y.pwi").write_text("\n".join([*lines[:-1], lines[-1].rsplit(None, 1)[0] + " " + "(" * 100 + "1", ""]))
     (failure,) = iter_crystals(tmp_path / "y.pwi")
     assert "brackets" in getattr(failure, "message", "")
+    output = pw_output(4.0).replace("ATOMIC_POSITIONS", f"{'(' * 50_000}\nATOMIC_POSITIONS", 1)
+    (tmp_path / "z.pwo").write_text(output)
+    (failure,) = iter_crystals(tmp_path / "z.pwo")
+    assert "characters" in getattr(failure, "message", "")
+
+
+def test_lines_that_a_reader_would_take_minutes_for(tmp_path: Path) -> None:
+    (tmp_path / "x.pwi").write_text(PWI.replace("Fe1 0 0 0", "Fe1 " + "(" * 100_000 + " 0 0"))
+    (tmp_path / "x.pwo").write_text(pw_output(4.2).replace("Cl 0.5", "Cl " + "(" * 100_000 + "0.5"))
+    for item in iter_crystals([tmp_path / "x.pwi", tmp_path / "x.pwo"]):
+        assert isinstance(item, ReadFailure)
+        assert "a line is longer than 1000 characters" in item.message
+
+
+def test_an_outcar_of_more_atoms_than_it_has_lines(tmp_path: Path) -> None:
+    text = ase_test_data("OUTCAR_example_1").read_text()
+    changed = re.sub(r"ions per type =.*", "ions per type =  99999999999", text)
+    assert changed != text
+    (tmp_path / "OUTCAR").write_text(changed)
+    (failure,) = iter_crystals(tmp_path / "OUTCAR")
+    assert isinstance(failure, ReadFailure)
+    assert "ions per type" in failure.message

@@ -211,3 +211,26 @@ def test_the_answer_of_an_optimade_provider(tmp_path: Path) -> None:
     items = read(tmp_path / "x.json", {"data": [*records, None], "meta": {"more_data_available": False}})
     assert [item.material_id for item in items] == ["a", "b", "x#3"]
     assert [isinstance(item, Crystal) for item in items] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda one: one["lattice"].update(a=one["lattice"]["a"] * 1.03), "a = "),
+        (lambda one: one["lattice"].update(gamma=one["lattice"]["gamma"] + 3), "γ = "),
+        (lambda one: one["lattice"].update(volume=one["lattice"]["volume"] * 1.03), "cell volume"),
+        (lambda one: one["lattice"]["matrix"][0].__setitem__(0, one["lattice"]["matrix"][0][0] + 0.5), "states"),
+        (lambda one: one["sites"][0]["xyz"].__setitem__(0, one["sites"][0]["xyz"][0] + 0.3), "Cartesian"),
+        (lambda one: one["sites"][1]["abc"].__setitem__(2, one["sites"][1]["abc"][2] + 0.3), "Cartesian"),
+    ],
+)
+def test_what_pymatgen_writes_twice_must_agree(
+    tmp_path: Path, structure: dict[str, Any], change: Any, word: str
+) -> None:
+    changed = json.loads(json.dumps(structure))
+    change(changed)
+    (tmp_path / "x.json").write_text(json.dumps([structure, changed]))
+    intact, failure = iter_crystals(tmp_path / "x.json")
+    assert isinstance(intact, Crystal)
+    assert isinstance(failure, ReadFailure)
+    assert (failure.code, word in failure.message) == ("contradicts_file", True), failure

@@ -29,6 +29,7 @@ def record(**changes: Any) -> dict[str, Any]:
         "nsites": 2,
         "nelements": 2,
         "elements": ["Mg", "O"],
+        "elements_ratios": [0.5, 0.5],
         "chemical_formula_reduced": "MgO",
     }
     return {"id": "x", "type": "structures", "attributes": {**attributes, **changes}}
@@ -88,6 +89,8 @@ def test_a_record_that_agrees_with_itself(tmp_path: Path, changes: dict[str, Any
         ("contradicts_file", {"nsites": 3}),
         ("contradicts_file", {"nelements": 3}),
         ("contradicts_file", {"elements": ["Mg", "S"]}),
+        ("contradicts_file", {"elements_ratios": [0.333, 0.667]}),
+        ("contradicts_file", {"elements_ratios": [1.0]}),
         ("contradicts_file", {"chemical_formula_reduced": "MgO2"}),
         ("contradicts_file", {"chemical_formula_reduced": "CaO"}),
         ("missing_hydrogens", {"chemical_formula_reduced": "H2MgO", "elements": ["H", "Mg", "O"], "nelements": 3}),

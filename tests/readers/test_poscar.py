@@ -134,3 +134,22 @@ def test_lines_that_vasp_wraps(tmp_path: Path, n_groups: int) -> None:
     assert isinstance(crystal, Crystal), crystal
     assert (crystal.numbers[::2] == 11).all()
     assert (crystal.numbers[1::2] == 17).all()
+
+
+@pytest.mark.parametrize(
+    ("comment", "code"),
+    [
+        ("Na4 Cl4", ""),
+        ("Cl1 Na1", ""),
+        ("Na4 Cl3", "contradicts_file"),
+        ("K4 Cl4", "contradicts_file"),
+        ("NaCl3 by hand", ""),
+        ("P21", ""),
+        ("C15 B2", "contradicts_file"),
+        ("Q4 Cl3", ""),
+    ],
+)
+def test_a_comment_that_is_a_formula_is_compared(tmp_path: Path, comment: str, code: str) -> None:
+    (tmp_path / "POSCAR").write_text(SALT.replace(SALT.splitlines()[0], comment, 1))
+    (item,) = iter_crystals(tmp_path / "POSCAR")
+    assert getattr(item, "code", "") == code, item

@@ -19,7 +19,7 @@ from test_poscar import SALT
 from crystal_comparison import cif_text
 from paraisite.errors import StructureError
 from paraisite.readers import iter_crystals, read_crystals
-from paraisite.screening.pieces import ContentsPiece
+from paraisite.sources.pieces import ContentsPiece
 from paraisite.structures import Crystal, ReadFailure
 
 FRAME = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\nNa 0 0 0\n'

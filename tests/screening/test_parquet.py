@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from paraisite.screening.parquet import parquet_pieces
-from paraisite.screening.pieces import Piece
+from paraisite.sources.parquet import parquet_pieces
+from paraisite.sources.pieces import Piece
 from paraisite.structures.crystal import Crystal, ReadFailure
 
 N_ROWS, PIECE = 5000, 700
@@ -88,7 +88,7 @@ READ_ALL = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from paraisite.screening.parquet import parquet_pieces
+from paraisite.sources.parquet import parquet_pieces
 n = sum(len(list(piece.items())) for piece in parquet_pieces(Path(sys.argv[1]), 2000))
 print(n, pa.default_memory_pool().max_memory())
 """

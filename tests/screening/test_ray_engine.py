@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,6 +119,33 @@ def test_a_damaged_model_is_refused_before_the_cluster_begins(source: Path, tmp_
     with pytest.raises(ModelFileError, match=WEIGHTS_NAME):
         scan(source, tmp_path / "out", replace(CLUSTER, model=model))
     assert not (tmp_path / "out" / MANIFEST).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_file_that_kills_every_actor_gets_a_row(tmp_path: Path) -> None:
+    folder = databases.write_cifs(tmp_path / "cifs", 6)
+    deadly = folder / "deadly.cif"
+    deadly.write_text("data_x\n" + "# nothing but comments\n" * 5_000_000)
+    stopped = threading.Event()
+
+    def kill() -> None:
+        while not stopped.is_set():
+            for process in actor_processes():
+                with suppress(OSError):
+                    opened = [str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()]
+                    if str(deadly) in opened:
+                        os.kill(process, signal.SIGKILL)
+            time.sleep(0.002)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    progress = scan(folder, tmp_path / "out", replace(CLUSTER, processes=1, piece_size=10))
+    stopped.set()
+    killer.join()
+    assert (progress.rows, progress.failed) == (7, 1)
+    table = rows_of(tmp_path / "out").to_pandas().set_index("source")
+    assert table.loc[str(deadly), "status"] == "crashed_reader"
 
 
 def test_a_cluster_that_is_not_there(source: Path, tmp_path: Path) -> None:

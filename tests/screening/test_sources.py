@@ -7,12 +7,15 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import ase.io
 import databases
 import pytest
 
+from paraisite import Predictor
 from paraisite.errors import DataError
-from paraisite.screening.pieces import FilesPiece
 from paraisite.screening.sources import Meter, Work, open_source
+from paraisite.sources.pieces import FilesPiece
+from paraisite.sources.walk import crystals_below
 from paraisite.structures.crystal import Crystal, ReadFailure
 
 Make = Callable[[Path], Path]
@@ -70,6 +73,22 @@ def test_a_mixed_folder_is_read_to_any_depth(tmp_path: Path) -> None:
     (tmp_path / ".hidden").mkdir()
     databases.write_extxyz(tmp_path / ".hidden" / "x.extxyz", 2)
     assert len(items_of(tmp_path)) == 3 + databases.N_CRYSTALS
+
+
+def test_a_prediction_descends_as_a_scan_does(tmp_path: Path) -> None:
+    for number, (form, make) in enumerate(FORMS.items()):
+        if form not in ("list", "glob"):
+            (tmp_path / "source" / str(number)).mkdir(parents=True)
+            make(tmp_path / "source" / str(number))
+    databases.write_extxyz(tmp_path / "one.extxyz", 3)
+    ase.io.write(tmp_path / "source" / "rows.db", ase.io.read(tmp_path / "one.extxyz", index=":"))
+    (tmp_path / "source" / "broken.zip").write_bytes(b"PK no archive")
+    (tmp_path / "source" / "broken.parquet").write_bytes(b"PAR1")
+    scanned, read = items_of(tmp_path / "source"), list(crystals_below([tmp_path / "source"]))
+    assert len(scanned) == 9 * databases.N_CRYSTALS + 3 + 2
+    assert [(item.source, item.material_id) for item in read] == [(item.source, item.material_id) for item in scanned]
+    assert [item.code for item in read if isinstance(item, ReadFailure)] == ["unreadable"] * 2
+    assert len(Predictor().predict_files(tmp_path / "source", processes=2)) == len(scanned)
 
 
 def test_several_sources(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from paraisite.models.multi_fidelity.files import load_multi_fidelity, save_mult
 from paraisite.models.multi_fidelity.model import Member, MultiFidelity
 from paraisite.training.multi_fidelity import fit
 from paraisite.training.multi_fidelity.calibration import HeldOutPredictions
-from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_multi_fidelity, parameter_crystals
+from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_multi_fidelity
+from paraisite.training.multi_fidelity.hyperparameters import parameter_crystals
 from paraisite.training.multi_fidelity.shared import choose_inducing, condition_shared
 
 N = 345

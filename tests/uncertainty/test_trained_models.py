@@ -203,8 +203,8 @@ def test_a_failed_structure_is_not_judged(trained: Path, tmp_path: Path) -> None
 
 def test_the_rows_of_a_scan_say_the_same(trained: Path, data: str, tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
-    from paraisite.screening.pieces import FilesPiece
     from paraisite.screening.scanner import Scanner, ScannerSettings
+    from paraisite.sources.pieces import FilesPiece
 
     (tmp_path / "empty.cif").touch()
     model, files = trained / "stage-1" / "model", (data, str(tmp_path / "empty.cif"))

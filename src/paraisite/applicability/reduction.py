@@ -26,10 +26,12 @@ def reduction_concern(crystal: Crystal) -> Concern | None:
     counts = Counter(crystal.numbers.tolist())
     if gcd(*counts.values()) == 1 or crystal.n_atoms > MAX_REDUCED_ATOMS:
         return None
-    primitive_atoms = count_primitive_atoms(crystal)
-    if primitive_atoms == crystal.n_atoms // gcd(*counts.values()):
+    # Most cells have no such translation, so that the exact count, which takes longer, is seldom needed.
+    copies = 1 + _count_loose_translations(crystal, sorted(counts, key=lambda number: counts[number]))
+    if copies == 1:
         return None
-    if not _may_repeat(crystal, sorted(counts, key=lambda number: counts[number]), crystal.n_atoms // primitive_atoms):
+    primitive_atoms = count_primitive_atoms(crystal)
+    if copies <= crystal.n_atoms // primitive_atoms or primitive_atoms == crystal.n_atoms // gcd(*counts.values()):
         return None
     loose = count_primitive_atoms(crystal, LOOSE_TOLERANCE_ANGSTROM)
     if loose >= primitive_atoms:
@@ -42,13 +44,12 @@ def reduction_concern(crystal: Crystal) -> Concern | None:
     )
 
 
-def _may_repeat(crystal: Crystal, species: list[int], copies: int) -> bool:
-    """Whether more translations than the primitive cell's map the first two atoms of each species onto others of it.
+def _count_loose_translations(crystal: Crystal, species: list[int]) -> int:
+    """How many translations map the first two atoms of each species onto others of it; at least those of the crystal.
 
     Args:
         crystal: A crystal.
         species: Its atomic numbers, the rarest first.
-        copies: Primitive cells in the cell.
     """
     rarest = crystal.fractional[crystal.numbers == species[0]]
     translations = rarest[1:] - rarest[0]
@@ -58,6 +59,6 @@ def _may_repeat(crystal: Crystal, species: list[int], copies: int) -> bool:
         difference -= np.rint(difference)
         squared = ((difference @ crystal.cell) ** 2).sum(axis=3).min(axis=2)
         translations = translations[(squared < LOOSE_TOLERANCE_ANGSTROM**2).all(axis=1)]
-        if len(translations) + 1 <= copies:
-            return False
-    return True
+        if len(translations) == 0:
+            break
+    return len(translations)

@@ -29,7 +29,7 @@ class VolumeModel:
 
     Attributes:
         weights: One weight a column of `volume_columns`, [n_columns].
-        edge: Largest |ln volume / expected| of 99.5 % of the crystals held out of the fit.
+        edge: Largest |ln volume / expected| of 98 % of the crystals held out of the fit.
         outside: The same of 99.9 %.
     """
 

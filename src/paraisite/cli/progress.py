@@ -161,9 +161,9 @@ class ComputeLine:
 
     def answered(self, answer: Answer) -> None:
         """Show what a worker reports."""
-        from paraisite.phonons.calculation import Step
+        from paraisite.phonons.calculation import CalculationStep
 
-        if isinstance(answer, Step):
+        if isinstance(answer, CalculationStep):
             self._at_work[answer.material_id] = f"{answer.stage} ({answer.force_calls} force calls)"
         else:
             self._done += 1

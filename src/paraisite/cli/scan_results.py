@@ -101,7 +101,18 @@ def top(
     elif table.empty:
         say("No row passes the conditions.")
     else:
-        show_predictions(table, Console())
+        show_predictions(table, Console(), _caution(out))
+
+
+def _caution(out: Path) -> str:
+    """What the model of a scan says of all its predictions, where it is still there to be asked."""
+    from paraisite.models.files import model_caution
+    from paraisite.screening.manifest import read_manifest
+
+    try:
+        return model_caution(read_manifest(out).model)
+    except ParaisiteError:
+        return ""
 
 
 @says_scan_state

@@ -119,6 +119,6 @@ def check_card(card: dict[str, Any], path: Path) -> ModelCard:
     """
     try:
         return msgspec.convert(card, ModelCard)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:  # JSON can hold halves of characters
         reason = one_line(error).replace("Expected", "expected").replace("Object missing", "missing")
         raise ModelFileError(f"The model card {path} cannot be used: {reason}.") from error

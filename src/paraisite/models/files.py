@@ -137,6 +137,15 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     return card
 
 
+def model_caution(name: str | Path) -> str:
+    """What a model's card says of all its predictions; mostly empty.
+
+    Raises:
+        ModelFileError: As for `find_model` and `read_card`.
+    """
+    return str(read_card(find_model(name)).get("caution", ""))
+
+
 def model_hash(folder: str | Path) -> str:
     """Hash of what decides a model's numbers, 16 hexadecimal digits: weights, uncertainty, and the card but for its texts."""
     folder = Path(folder)

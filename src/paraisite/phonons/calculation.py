@@ -24,7 +24,7 @@ from paraisite.phonons.forces import ForceStore
 from paraisite.phonons.harmonic import Phonons, build_phono3py, harmonic_phonons, second_order
 from paraisite.phonons.record import (
     BORN_FILE,
-    OK,
+    RECORD_OK,
     ComputeRecord,
     read_record,
     read_source,
@@ -33,7 +33,7 @@ from paraisite.phonons.record import (
     write_struct,
 )
 from paraisite.phonons.relax import RelaxedCell, relax
-from paraisite.phonons.settings import ComputeError, ComputeSettings, fingerprint
+from paraisite.phonons.settings import ComputeError, ComputeSettings, calculation_fingerprint
 from paraisite.phonons.solve import Conductivity, solve
 from paraisite.structures import Crystal, to_ase
 
@@ -49,7 +49,7 @@ _PASSING = frozenset({STOPPED, "forces_missing"})
 CALCULATION_MANIFEST = "manifest.json"
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class CalculationManifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a folder belongs to."""
 
     fingerprint: str
@@ -61,7 +61,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CalculationStep:
     """Where a calculation is.
 
     Attributes:
@@ -98,7 +98,7 @@ class Calculation:
     settings: ComputeSettings = field(default_factory=ComputeSettings)
     born: Path | None = None
     warnings: list[str] = field(default_factory=list)
-    on_step: Callable[[Step], None] = lambda _: None
+    on_step: Callable[[CalculationStep], None] = lambda _: None
     deadline: float = float("inf")
 
     def __post_init__(self) -> None:
@@ -120,7 +120,7 @@ class Calculation:
         self._claim()
         if (record := read_record(self.folder)) is not None:
             return record
-        status, message = OK, ""
+        status, message = RECORD_OK, ""
         try:
             self._all_stages()
         except ParaisiteError as error:
@@ -208,7 +208,7 @@ class Calculation:
         self._pause()
 
     def _report(self) -> None:
-        self.on_step(Step(self.crystal.material_id, self._stage, self.store.calls, self._atoms))
+        self.on_step(CalculationStep(self.crystal.material_id, self._stage, self.store.calls, self._atoms))
 
     def _pause(self) -> None:
         if time.monotonic() > self.deadline:
@@ -217,8 +217,10 @@ class Calculation:
     def _claim(self) -> None:
         source = self.potential or read_source(self.folder)
         born = hashlib.sha256(self._born_text().encode()).hexdigest() if self.born else ""
-        manifest = Manifest(
-            fingerprint=fingerprint(self.settings, f"{source.name} {source.version}{born}", crystal_key(self.crystal)),
+        manifest = CalculationManifest(
+            fingerprint=calculation_fingerprint(
+                self.settings, f"{source.name} {source.version}{born}", crystal_key(self.crystal)
+            ),
             material_id=self.crystal.material_id,
             potential=source.name,
             potential_version=source.version,
@@ -226,7 +228,7 @@ class Calculation:
             born=born,
         )
         path = self.folder / CALCULATION_MANIFEST
-        earlier = read_struct(path, Manifest)
+        earlier = read_struct(path, CalculationManifest)
         if earlier is not None and earlier.fingerprint != manifest.fingerprint:
             raise OutputError(f"{self.folder} holds {_difference(earlier, manifest)}; choose another folder.")
         if earlier is None:
@@ -272,7 +274,7 @@ def crystal_key(crystal: Crystal) -> str:
     return digest.hexdigest()
 
 
-def _difference(earlier: Manifest, now: Manifest) -> str:
+def _difference(earlier: CalculationManifest, now: CalculationManifest) -> str:
     if earlier.potential != now.potential or earlier.potential_version != now.potential_version:
         return f"a calculation by {earlier.potential} ({earlier.potential_version})"
     if earlier.born != now.born:

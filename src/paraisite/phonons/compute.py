@@ -49,7 +49,7 @@ class ComputeOptions:
         resume: Go on with the computation that is in the folder.
         part: (i, n) computes every n-th crystal, beginning with the i-th (from 1): a job array shares one folder so.
         max_minutes: After this time nothing new is begun; `resume` goes on.
-        on_answer: Called with every `Step`, `ComputeRecord` and `Left`.
+        on_answer: Called with every `CalculationStep`, `ComputeRecord` and `Left`.
     """
 
     processes: int = 1

@@ -23,7 +23,7 @@ import numpy as np
 from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.errors import OutputError
 from paraisite.phonons.anharmonic import displaced_third_order, plan_third_order
-from paraisite.phonons.calculation import CALCULATION_MANIFEST, Manifest
+from paraisite.phonons.calculation import CALCULATION_MANIFEST, CalculationManifest
 from paraisite.phonons.cells import to_atoms
 from paraisite.phonons.dft_inputs import DftSettings, write_espresso_input, write_vasp_inputs
 from paraisite.phonons.dft_outputs import POSITION_TOLERANCE_ANGSTROM, DftForces, find_output, read_output
@@ -187,7 +187,7 @@ def read_forces(inputs: Path, folder: Path) -> Handover:
 
 def _check_folder(folder: Path, handover: Handover) -> None:
     relaxed = read_struct(folder / "relaxed.json", RelaxedCell)
-    manifest = read_struct(folder / CALCULATION_MANIFEST, Manifest)
+    manifest = read_struct(folder / CALCULATION_MANIFEST, CalculationManifest)
     of_potential = manifest is not None and read_source(folder).name != manifest.potential
     if of_potential or (relaxed is not None and relaxed != handover.relaxed):
         raise OutputError(f"{folder} holds another calculation; choose another folder.")

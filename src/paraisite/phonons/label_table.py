@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from paraisite.atomic import atomic_path
-from paraisite.phonons.queue import open_computation, records
+from paraisite.phonons.queue import computed_records, open_computation
 from paraisite.phonons.record import ComputeRecord
 from paraisite.phonons.settings import ComputeSettings
 
@@ -49,7 +49,7 @@ def write_labels(out: Path) -> int:
     """
     rows = [
         _label(record)
-        for _, record in records(out, open_computation(out))
+        for _, record in computed_records(out, open_computation(out))
         if record.transport is not None or record.status in _FAILURES_KEPT
     ]
     new = pd.DataFrame(rows, columns=list(LABEL_COLUMNS))

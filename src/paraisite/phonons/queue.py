@@ -141,7 +141,7 @@ def read_input(folder: Path) -> Crystal:
     )
 
 
-def records(out: Path, computation: Computation) -> Iterator[tuple[Entry, ComputeRecord]]:
+def computed_records(out: Path, computation: Computation) -> Iterator[tuple[Entry, ComputeRecord]]:
     """The records that are there, in the order of the computation."""
     for entry in computation.entries:
         if (record := read_record(crystal_folder(out, entry))) is not None:

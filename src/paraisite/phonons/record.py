@@ -15,7 +15,7 @@ from paraisite.phonons.settings import ComputeSettings
 from paraisite.phonons.transport import ModeTable, Transport
 
 RECORD = "record.json"
-OK = "ok"
+RECORD_OK = "ok"
 READ_FORCES = "forces read from files"
 BORN_FILE = "BORN"
 _SOURCE = "source.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import RunError
 from paraisite.outputs import output_folder
-from paraisite.phonons.record import BORN_FILE, OK, ComputeRecord, read_record
+from paraisite.phonons.record import BORN_FILE, RECORD_OK, ComputeRecord, read_record
 from paraisite.phonons.report_figures import FastPrediction, draw_bands, draw_cumulative, draw_kappa, draw_lifetimes
 from paraisite.phonons.transport import nearest_room
 from paraisite.reporting.page import html_page
@@ -92,7 +92,7 @@ def _summary(content: CrystalContent) -> str:
         f"# Lattice thermal conductivity of {plain_text(record.formula)}" + (f" ({name})" if name else ""),
         _level(record),
     ]
-    if record.status != OK:
+    if record.status != RECORD_OK:
         return "\n\n".join([*lines, f"**No κ: {plain_text(record.message)}** (`{record.status}`)"])
     found = record.transport
     if found is None:

@@ -82,7 +82,7 @@ class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ComputeError("temperatures_k must hold positive temperatures in kelvin.", code="invalid_settings")
 
 
-def fingerprint(settings: ComputeSettings, potential: str, crystal: str) -> str:
+def calculation_fingerprint(settings: ComputeSettings, potential: str, crystal: str) -> str:
     """SHA-256 of what decides about a result.
 
     Args:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paraisite.atomic import atomic_path
-from paraisite.phonons.queue import Computation, Entry, open_computation, records
-from paraisite.phonons.record import OK, ComputeRecord
+from paraisite.phonons.queue import Computation, Entry, computed_records, open_computation
+from paraisite.phonons.record import RECORD_OK, ComputeRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ def computed_table(out: str | Path) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415
 
     folder = Path(out)
-    rows = [_row(entry, record) for entry, record in records(folder, open_computation(folder))]
+    rows = [_row(entry, record) for entry, record in computed_records(folder, open_computation(folder))]
     return pd.DataFrame(rows, columns=list(COMPUTED_COLUMNS))
 
 
@@ -75,9 +75,9 @@ def write_tables(out: Path, computation: Computation) -> None:
     with atomic_path(out / COMPUTED_TABLE) as temporary:
         computed_table(out).to_csv(temporary, index=False)
     relaxed = []
-    for _, record in records(out, computation):
+    for _, record in computed_records(out, computation):
         kappa = record.kappa_at(_ROOM_K)
-        if record.status == OK and record.relaxed is not None and kappa is not None:
+        if record.status == RECORD_OK and record.relaxed is not None and kappa is not None:
             atoms = record.relaxed.atoms()
             atoms.info = {"material_id": record.material_id, "kappa": kappa, "level": record.level}
             relaxed.append(atoms)

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from paraisite.errors import ParaisiteError
-from paraisite.phonons.calculation import Calculation, Step
+from paraisite.phonons.calculation import Calculation, CalculationStep
 from paraisite.phonons.queue import Entry, crystal_folder, read_input
 from paraisite.phonons.record import ComputeRecord, read_record
 from paraisite.phonons.settings import ComputeSettings
@@ -54,7 +54,7 @@ class Left:
         return self.entry.material_id
 
 
-Answer = Step | ComputeRecord | Left
+Answer = CalculationStep | ComputeRecord | Left
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _compute(task: ComputeTask, folder: Path, potential: Any, settings: ComputeS
     import queue  # noqa: PLC0415
     import threading  # noqa: PLC0415
 
-    reports: queue.SimpleQueue[Step | ComputeRecord | BaseException] = queue.SimpleQueue()
+    reports: queue.SimpleQueue[CalculationStep | ComputeRecord | BaseException] = queue.SimpleQueue()
     calculation = Calculation(
         crystal=read_input(folder),
         folder=folder,
@@ -130,7 +130,7 @@ def _compute(task: ComputeTask, folder: Path, potential: Any, settings: ComputeS
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    while isinstance(report := reports.get(), Step):
+    while isinstance(report := reports.get(), CalculationStep):
         yield report
     thread.join()
     if isinstance(report, BaseException):

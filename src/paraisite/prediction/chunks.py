@@ -10,7 +10,7 @@ from typing import TypeVar
 from paraisite.models.inputs import Needs
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, Prepared, prepare
 from paraisite.processes.watchdog import Watchdog, watched
-from paraisite.readers.stream import iter_crystals
+from paraisite.sources.walk import crystals_below
 from paraisite.structures.checks import one_line
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 
@@ -35,7 +35,7 @@ def prepare_paths(
         format: Format of all files, as for `iter_crystals`.
         watchdog: As for `prepare_stream`.
     """
-    return prepare_stream(iter_crystals(paths, format=format, options=options), needs, watchdog)
+    return prepare_stream(crystals_below(paths, format, options), needs, watchdog)
 
 
 def prepare_stream(

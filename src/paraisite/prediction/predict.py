@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from paraisite.errors import DataError, StructureError
-from paraisite.models.files import find_model, read_card
+from paraisite.models.files import model_caution
 from paraisite.models.interface import Model, ModelOutput
 from paraisite.models.names import DEFAULT_MODEL
 from paraisite.models.registry import load_model
@@ -19,7 +19,8 @@ from paraisite.prediction.chunks import prepare_paths
 from paraisite.prediction.prepare import CHUNK_CRYSTALS, NOT_FINITE, Prepared, prepare
 from paraisite.prediction.table import columns, make_columns, make_table
 from paraisite.prediction.worker import Preparation, prepare_pool, prepare_with
-from paraisite.readers.stream import STANDARD_INPUT, iter_crystals, structure_files
+from paraisite.readers.stream import STANDARD_INPUT
+from paraisite.sources.walk import crystals_below, files_to_read
 from paraisite.structures.convert import as_crystal, is_structure
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
@@ -68,7 +69,7 @@ class Predictor:
             ModelFileError: There is no such model, or it is damaged.
         """
         self.model = model if isinstance(model, Model) else load_model(model, device, threads)
-        self.caution = "" if isinstance(model, Model) else str(read_card(find_model(model)).get("caution", ""))
+        self.caution = "" if isinstance(model, Model) else model_caution(model)
         self.needs = self.model.needs
         self.members = members
 
@@ -236,7 +237,7 @@ def _items(structures: Given | Iterable[Given]) -> Iterator[Crystal | ReadFailur
     """The crystals of what a user gives: objects as they are, paths as the crystals of their files."""
     for index, structure in enumerate(_listed(structures), 1):
         if isinstance(structure, str | Path):
-            yield from iter_crystals([structure])
+            yield from crystals_below([structure])
         else:
             yield _convert(index, structure)
 
@@ -270,7 +271,7 @@ def input_files(paths: str | Path | Sequence[str | Path], kind: str | None = Non
     expanded: list[Path] = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         try:
-            expanded += structure_files(path, kind) if path.is_dir() else [path]
+            expanded += files_to_read(path, kind) if path.is_dir() else [path]
         except (StructureError, OSError):
             expanded.append(path)  # the reader says what is wrong with it
     return expanded

@@ -53,8 +53,8 @@ def kappa_columns(kappa: np.ndarray, judgement: Judgement, *, members: bool = Fa
     each = np.maximum(kappa, MIN_KAPPA_W_PER_MK)
     estimate = {
         "kappa": np.median(each, axis=0),
-        "kappa_low": judgement.interval_low,
-        "kappa_high": judgement.interval_high,
+        "kappa_low": judgement.kappa_low,
+        "kappa_high": judgement.kappa_high,
         "domain_distance": judgement.domain_distance,
     }
     if not members:

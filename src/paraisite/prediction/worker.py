@@ -13,7 +13,7 @@ from paraisite.processes.pool import ProcessPool
 from paraisite.processes.search import At, answers_without_crashes
 from paraisite.processes.watchdog import Watchdog
 from paraisite.processes.worker import TaskCrashedError, Worker
-from paraisite.readers.units import FileUnit, Place, steps_without
+from paraisite.readers.units import Place, steps_without
 from paraisite.structures.crystal import STRICT, ReadOptions
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ def _careful(task: CarefulTask, asked: Preparation) -> Iterator[Prepared | At]:
     """Prepare the next chunk one structure at a time, each step announced; then whole chunks again."""
     from paraisite.prediction.chunks import prepare_stream  # noqa: PLC0415 - as above
     from paraisite.prediction.prepare import CHUNK_CRYSTALS  # noqa: PLC0415
+    from paraisite.sources.walk import path_units  # noqa: PLC0415 - as above
 
-    units = [FileUnit(path, asked.format) for path in task.paths]
+    units = (unit for path in task.paths for unit in path_units(Path(path), asked.format, asked.options.limits))
     watchdog = Watchdog(asked.options.limits.record_seconds)
     steps = steps_without(units, task.crashed, task.n_skipped, asked.options)
     n_left = CHUNK_CRYSTALS

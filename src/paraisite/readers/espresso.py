@@ -129,6 +129,7 @@ def _parse_output(text: str, origin: Origin) -> Crystal:
         raise unreadable(
             name, "the calculation has not finished, so its last structure is not the final one", "let it finish"
         )
+    check_lines(text.splitlines(), name)
     untyped: Any = read_espresso_out
     frames = call_reader(
         lambda: list(untyped(StringIO(text), index=slice(-1, None), results_required=False)), name, "ASE"

@@ -29,12 +29,13 @@ def call_reader(read: Callable[[], _T], name: str, program: str) -> _T:
 
     Raises:
         StructureError: `unreadable` with the package's own reason.
+        MemoryError: As the reader raises it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return read()
-        except StructureError:
+        except (StructureError, MemoryError):
             raise
         except Exception as error:  # whatever a foreign reader stumbles over belongs to this file
             reason = str(error).strip() or type(error).__name__

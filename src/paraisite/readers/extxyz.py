@@ -20,6 +20,7 @@ from paraisite.structures.convert import from_ase, from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.limits import DEFAULT_READING, ReadingLimits, too_large
 from paraisite.structures.origin import ID_KEYS, Origin, Record, broken_record, scalar_columns, take_id
+from paraisite.structures.statements import contradiction
 
 _DEFAULT_COLUMNS = "species:S:1:pos:R:3"
 _PAIR = re.compile(r'\s*([A-Za-z_][\w.-]*)=(?:"([^"]*)"|([^\s"]+))(?=\s|$)')
@@ -27,6 +28,7 @@ _PAIR = re.compile(r'\s*([A-Za-z_][\w.-]*)=(?:"([^"]*)"|([^\s"]+))(?=\s|$)')
 _UNUSUAL = re.compile(r"[\\'{}\[\]]|_JSON")
 # ASE makes a list as long as a column is wide before it looks at the rows.
 _WIDE_COLUMN = re.compile(r":\s*\d{5,}")
+_PROPERTIES = re.compile(r"""\bProperties=["']?([^\s"']+)""")
 _FLAGS = {
     "T": True,
     "F": False,
@@ -55,12 +57,14 @@ class Columns:
         is_number: Whether it is the atomic number.
         position: First column of the position.
         width: Number of columns.
+        number: Column of the atomic number beside a symbol; None without one.
     """
 
     species: int
     is_number: bool
     position: int
     width: int
+    number: int | None
 
 
 def extxyz_records(stream: Iterable[str], limits: ReadingLimits = DEFAULT_READING) -> Iterator[Record]:
@@ -155,6 +159,9 @@ def _parse_by_ase(text: str, origin: Origin) -> Crystal:
         atoms: Any = read(StringIO(text), index=0, format="extxyz")
     except Exception as error:  # whatever ASE stumbles over belongs to this frame
         raise unreadable(origin.source, str(error) or type(error).__name__) from error
+    stated = _PROPERTIES.search(text)
+    if stated and _columns(stated[1]) is not None:  # ASE does not compare the columns with each other
+        _atoms(stated[1], text.splitlines()[2 : 2 + len(atoms)], origin)
     properties = scalar_columns(atoms.info, skip=take_id(origin, atoms.info))
     return check_columns(from_ase(atoms, origin.material_id, origin.source, properties), atoms.info)
 
@@ -214,15 +221,24 @@ def _atoms(properties: str, rows: list[str], origin: Origin) -> tuple[np.ndarray
         raise unreadable(origin.source, f"Properties={properties} has no species and position columns")
     table = [row.split() for row in rows]
     for index, words in enumerate(table):
-        if len(words) < columns.width:
-            raise unreadable(origin.source, f"atom {index + 1} has {len(words)} of {columns.width} columns")
+        if len(words) != columns.width:
+            reason = f"atom {index + 1} has {len(words)} columns where Properties={properties} names {columns.width}"
+            raise unreadable(origin.source, reason, "correct Properties")
     first, last = columns.position, columns.position + 3
     words = [word for row in table for word in row[first:last]]
     positions = _numbers(words, 3 * len(rows), "a position", origin).reshape(-1, 3)
     species = [row[columns.species] for row in table]
     if columns.is_number:
         return _numbers(species, len(rows), "an atomic number", origin).astype(np.int64), positions
-    return numbers_of(species, name=origin.source), positions
+    numbers = numbers_of(species, name=origin.source)
+    if columns.number is not None:
+        stated = _numbers([row[columns.number] for row in table], len(rows), "an atomic number", origin)
+        if (unlike := np.flatnonzero(stated != numbers)).size:
+            at = int(unlike[0])
+            raise contradiction(
+                origin.source, f"atom {at + 1} as {species[at]}", f"its atomic number (Z) is {stated[at]:g}"
+            )
+    return numbers, positions
 
 
 @lru_cache(maxsize=256)
@@ -241,7 +257,8 @@ def _columns(properties: str) -> Columns | None:
     position = starts.get("pos")
     if species is None or position is None or species[1] != 1 or position[1] != 3:
         return None
-    return Columns(species[0], is_number, position[0], width)
+    number = starts.get("Z") if not is_number else None
+    return Columns(species[0], is_number, position[0], width, None if number is None else number[0])
 
 
 def _is_count(line: str) -> bool:

@@ -11,6 +11,7 @@ from paraisite.structures.checks import check_crystal, numbers_of
 from paraisite.structures.convert import from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin
+from paraisite.structures.statements import Statements, check_statements
 
 _KEYS = ("lattice_mat", "coords", "elements")
 
@@ -30,12 +31,19 @@ def parse_jarvis(atoms: Mapping[str, Any], properties: dict[str, Any], origin: O
         origin: Source and identifier.
 
     Raises:
-        StructureError: As `check_crystal` finds.
+        StructureError: As `check_crystal` finds, and `contradicts_file` for lengths and angles that the vectors do not have.
     """
     numbers = numbers_of([str(symbol).strip() for symbol in atoms["elements"]], name=origin.source)
     cell = np.array(atoms["lattice_mat"], dtype=np.float64).reshape(3, 3)
     coordinates = np.array(atoms["coords"], dtype=np.float64).reshape(-1, 3)
     if atoms.get("cartesian"):
-        return from_cartesian(numbers, cell, coordinates, pbc=True, origin=origin, properties=properties)
-    crystal = Crystal(numbers, cell, coordinates, origin.material_id, origin.source, properties)
-    return check_crystal(crystal, name=origin.source)
+        crystal = from_cartesian(numbers, cell, coordinates, pbc=True, origin=origin, properties=properties)
+    else:
+        crystal = Crystal(numbers, cell, coordinates, origin.material_id, origin.source, properties)
+        crystal = check_crystal(crystal, name=origin.source)
+    lengths, angles = atoms.get("abc"), atoms.get("angles")
+    stated = Statements(
+        lengths_angstrom=None if lengths is None else [float(value) for value in lengths],
+        angles_degree=None if angles is None else [float(value) for value in angles],
+    )
+    return check_statements(crystal, stated, name=origin.source)

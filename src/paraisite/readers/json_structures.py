@@ -21,8 +21,11 @@ from paraisite.structures.convert import from_cartesian, site_symbol
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.limits import DEFAULT_READING, ReadingLimits, too_large
 from paraisite.structures.origin import Origin, Record, scalar_columns, take_id
+from paraisite.structures.statements import Statements, check_statements, contradiction
 
 _STRUCTURES = {"structure", "attributes", "atoms"}
+POSITION_TOLERANCE_ANGSTROM = 0.02
+"""Distance of a site's fractional and Cartesian coordinates that rounding explains."""
 _LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
@@ -155,15 +158,47 @@ def _parse_structure(structure: Mapping[str, Any], properties: dict[str, Any], o
     lattice = structure.get("lattice")
     if not isinstance(lattice, dict):
         raise StructureError(f"{name}: the structure has no lattice; give a periodic crystal.", code="no_cell")
-    check_periodic(lattice.get("pbc") or True, name=name)
+    periodic = lattice.get("pbc")
+    check_periodic(True if periodic is None else periodic, name=name)
     sites = structure["sites"]
     numbers = numbers_of([_symbol(site, name) for site in sites], name=name)
     cell = _cell(lattice, name)
     if all("abc" in site for site in sites):
         fractional = np.array([site["abc"] for site in sites], dtype=np.float64).reshape(-1, 3)
-        return check_crystal(Crystal(numbers, cell, fractional, origin.material_id, name, properties), name=name)
+        crystal = check_crystal(Crystal(numbers, cell, fractional, origin.material_id, name, properties), name=name)
+    else:
+        positions = np.array([site["xyz"] for site in sites], dtype=np.float64).reshape(-1, 3)
+        crystal = from_cartesian(numbers, cell, positions, pbc=True, origin=origin, properties=properties)
+    _check_positions(crystal, sites, name)
+    return check_statements(crystal, _lattice_statements(lattice), name=name)
+
+
+def _check_positions(crystal: Crystal, sites: list[Mapping[str, Any]], name: str) -> None:
+    """Refuse sites whose fractional and Cartesian coordinates are different places of the cell."""
+    if not all("abc" in site and "xyz" in site for site in sites):
+        return
     positions = np.array([site["xyz"] for site in sites], dtype=np.float64).reshape(-1, 3)
-    return from_cartesian(numbers, cell, positions, pbc=True, origin=origin, properties=properties)
+    shift = np.linalg.solve(crystal.cell.T, positions.T).T - crystal.fractional
+    distance = np.linalg.norm((shift - np.round(shift)) @ crystal.cell, axis=1)
+    worst = int(distance.argmax())
+    if not distance[worst] <= POSITION_TOLERANCE_ANGSTROM:
+        raise contradiction(
+            name,
+            f"fractional coordinates (abc) of site {worst + 1}",
+            f"its Cartesian ones (xyz) are {distance[worst]:.3g} Å away",
+        )
+
+
+def _lattice_statements(lattice: Mapping[str, Any]) -> Statements:
+    """Lengths, angles and volume that stand beside the lattice vectors."""
+    values = [lattice.get(key) for key in _LATTICE_KEYS]
+    both = "matrix" in lattice and None not in values
+    volume = lattice.get("volume")
+    return Statements(
+        lengths_angstrom=[float(str(value)) for value in values[:3]] if both else None,
+        angles_degree=[float(str(value)) for value in values[3:]] if both else None,
+        volume_angstrom3=None if volume is None else float(volume),
+    )
 
 
 def _cell(lattice: Mapping[str, Any], name: str) -> np.ndarray:

@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from paraisite.elements import SYMBOLS
 from paraisite.errors import StructureError
 from paraisite.readers.stated_columns import check_columns
 from paraisite.structures.checks import check_periodic, numbers_of, unreadable
 from paraisite.structures.convert import from_cartesian, site_symbol
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin
-from paraisite.structures.statements import Statements, check_statements, contradiction
+from paraisite.structures.statements import Statements, check_statements
 
 STRUCTURE_KEYS = ("lattice_vectors", "cartesian_site_positions", "species_at_sites")
 STATEMENT_KEYS = (
     "species", "dimension_types", "nperiodic_dimensions", "structure_features", "assemblies", "nsites", "nelements",
-    "elements", "chemical_formula_reduced",
+    "elements", "elements_ratios", "chemical_formula_reduced",
 )  # fmt: skip
 """What else says which crystal it is; asked for from every provider, and obeyed."""
 
@@ -109,17 +108,21 @@ def _symbol(contents: Mapping[str, Mapping[str, Any]], label: str, name: str) ->
 
 
 def _check_statements(crystal: Crystal, attributes: Mapping[str, Any], name: str) -> Crystal:
-    """Compare with the formula, the elements and the number of sites."""
-    read = sorted({SYMBOLS[number] for number in crystal.numbers})
-    elements, n_elements = attributes.get("elements"), attributes.get("nelements")
+    """Compare with the formula, the elements, their shares and the number of sites."""
     formula = attributes.get("chemical_formula_reduced")
     # The formula says better than a list what is missing, which may be hydrogens alone.
     crystal = check_columns(crystal, {"chemical_formula_reduced": formula})
-    n_sites = attributes.get("nsites")
+    n_sites, n_elements = attributes.get("nsites"), attributes.get("nelements")
     crystal = check_statements(crystal, Statements(n_atoms=None if n_sites is None else int(n_sites)), name=name)
-    if crystal.warning is None:
-        if elements and sorted(map(str, elements)) != read:
-            raise contradiction(name, f"the elements {', '.join(map(str, elements))}", f"it has {', '.join(read)}")
-        if n_elements is not None and int(n_elements) != len(read):
-            raise contradiction(name, f"nelements = {n_elements}", f"it has {', '.join(read)}")
-    return crystal
+    if crystal.warning is not None:
+        return crystal
+    elements, ratios = attributes.get("elements"), attributes.get("elements_ratios")
+    return check_statements(
+        crystal,
+        Statements(
+            elements=[str(symbol) for symbol in elements] if elements else None,
+            n_elements=None if n_elements is None else int(n_elements),
+            ratios=[float(ratio) for ratio in ratios] if ratios else None,
+        ),
+        name=name,
+    )

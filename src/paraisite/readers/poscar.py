@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 
 import numpy as np
@@ -18,13 +19,16 @@ from paraisite.structures.checks import atomic_number, check_crystal, numbers_of
 from paraisite.structures.convert import from_cartesian
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.statements import contradiction
+from paraisite.structures.statements import Statements, check_statements, contradiction
 
 _MAX_DIGITS = 12
+_LONGEST_FORMULA = 500
 _COMMENT = re.compile(r"[!#].*$")
 # Pseudopotential names such as Fe_pv and hashes after a slash follow the symbol; H.5 and H1.25 are no elements.
 _POTENTIAL = re.compile(r"([A-Za-z]{1,2})(?:[_/].*)?")
 _ROW_SYMBOL = re.compile(r"([A-Z][a-z]?)(?:\d*[+-]?|\d*[+-]\d*)")
+# The formula with a count for each element, as pymatgen writes it; anything else in the comment is free text.
+_COMMENT_FORMULA = re.compile(r"\s*(?:[A-Z][a-z]?\d+\s+)+[A-Z][a-z]?\d+\s*")
 _FLAGS = frozenset({"T", "F", ".TRUE.", ".FALSE.", ".T.", ".F."})
 _N_FLAGS = 3
 
@@ -75,8 +79,20 @@ def _parse(lines: list[str], origin: Origin) -> Crystal:
     numbers = np.repeat(numbers_of(symbols, name=name), header.counts)
     coordinates = np.array([[float(word) for word in row[:3]] for row in rows])
     if header.cartesian:
-        return from_cartesian(numbers, cell, coordinates * factor, pbc=True, origin=origin, properties={})
-    return check_crystal(Crystal(numbers, cell, coordinates, origin.material_id, name), name=name)
+        crystal = from_cartesian(numbers, cell, coordinates * factor, pbc=True, origin=origin, properties={})
+    else:
+        crystal = check_crystal(Crystal(numbers, cell, coordinates, origin.material_id, name), name=name)
+    return check_statements(crystal, Statements(formula=_stated_formula(lines[0])), name=name)
+
+
+def _stated_formula(comment: str) -> dict[str, Decimal] | None:
+    """The formula that the comment is, if it is nothing else."""
+    if len(comment) > _LONGEST_FORMULA or not _COMMENT_FORMULA.fullmatch(comment):
+        return None
+    words = re.findall(r"([A-Z][a-z]?)(\d+)", comment)
+    if any(atomic_number(symbol) is None for symbol, _ in words):
+        return None
+    return {symbol: Decimal(count) for symbol, count in words}
 
 
 def _scaled(vectors: np.ndarray, scale: list[float], name: str) -> tuple[np.ndarray, np.ndarray]:

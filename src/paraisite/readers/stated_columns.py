@@ -13,10 +13,12 @@ from paraisite.structures.statements import Statements, check_statements
 
 FORMULA_COLUMNS = ("formula", "formula_pretty", "pretty_formula", "full_formula", "chemical_formula_reduced")
 """Columns that hold a formula, also a reduced one, by the names of pymatgen, the Materials Project, OPTIMADE and JARVIS."""
+SITES_COLUMN = "nsites"
+"""Column of the number of atoms in the cell, by the name of the Materials Project and OPTIMADE."""
 
 
 def check_columns(crystal: Crystal, columns: Mapping[str, Any]) -> Crystal:
-    """Return the crystal if it agrees with the formulas in the columns beside it; as `check_statements`.
+    """Return the crystal if it agrees with the formulas and the number of sites beside it; as `check_statements`.
 
     Args:
         crystal: The crystal as it was read.
@@ -25,6 +27,9 @@ def check_columns(crystal: Crystal, columns: Mapping[str, Any]) -> Crystal:
     Raises:
         StructureError: `contradicts_file`.
     """
+    n_sites = columns.get(SITES_COLUMN)
+    if isinstance(n_sites, int | str) and str(n_sites).isdecimal():
+        crystal = check_statements(crystal, Statements(n_atoms=int(n_sites)))
     for key in FORMULA_COLUMNS:
         if key in columns and (formula := parse_formula(columns[key])):
             crystal = check_statements(crystal, Statements(formula=formula))

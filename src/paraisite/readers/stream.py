@@ -127,7 +127,7 @@ def files_below(directory: Path) -> list[Path]:
 
 
 def _may_be_structure(path: Path) -> bool:
-    """Whether a file is of a known format, or cannot be looked into, which the reader then says."""
+    """Whether a file is of a known format or cannot be looked into, which the reader then says."""
     try:
         return detect_format(path) is not None
     except OSError:

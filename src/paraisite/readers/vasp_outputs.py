@@ -14,11 +14,12 @@ from paraisite.structures.checks import unreadable
 from paraisite.structures.convert import from_ase
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin, Record
-from paraisite.structures.statements import Statements, check_statements
+from paraisite.structures.statements import Statements, check_statements, contradiction
 
 # Potentials of hydrogen with a fraction of its charge, such as H.5 and H1.25.
 _FRACTIONAL_HYDROGEN = re.compile(r"(?:PAW\w*|US)\s+H(?:\d*\.\d+)\s")
 _MIXING = re.compile(r'name="VCA">([^<]*)<|^[ \t]*VCA\s*=(.*)$', re.MULTILINE)
+_MAX_DIGITS = 9
 _UNFINISHED = "the calculation has not finished, so its last structure is not the final one"
 _FINISH = "let it finish, or give its CONTCAR"
 
@@ -77,6 +78,8 @@ def _parse_outcar(text: str, origin: Origin) -> Crystal:
     if "General timing and accounting" not in text:
         raise unreadable(name, _UNFINISHED, _FINISH)
     _check_potentials(text, name)
+    counts = re.search(r"NIONS\s*=\s*(\d+)", text)
+    _check_counts(text, counts and counts[1], name)
     # Without a working directory: ASE would look for a CONTCAR beside the program.
     untyped: Any = outcarchunks
     chunks = call_reader(
@@ -85,11 +88,21 @@ def _parse_outcar(text: str, origin: Origin) -> Crystal:
     if not chunks:
         raise unreadable(name, _UNFINISHED, _FINISH)
     atoms = call_reader(chunks[-1].build, name, "ASE")
-    counts = re.search(r"NIONS\s*=\s*(\d+)", text)
     volumes = re.findall(r"volume of cell\s*:\s*([\d.]+)", text)
     return check_statements(
         from_ase(atoms, origin.material_id, name, properties={}), _statements(counts and counts[1], volumes)
     )
+
+
+def _check_counts(text: str, n_atoms: str | None, name: str) -> None:
+    """Refuse numbers of atoms that contradict each other or the text, for which ASE would make lists of any length."""
+    for line in re.findall(r"ions per type =([^\n]*)", text):
+        words = line.split()
+        total = sum(int(word) for word in words if word.isdecimal() and len(word) <= _MAX_DIGITS)
+        if not all(word.isdecimal() and len(word) <= _MAX_DIGITS for word in words) or total > text.count("\n"):
+            raise unreadable(name, f"the numbers of ions per type, '{line.strip()}', are not those of its atoms")
+        if n_atoms is not None and n_atoms != str(total):
+            raise contradiction(name, f"{n_atoms} ions (NIONS)", f"its numbers of ions per type add up to {total}")
 
 
 def _statements(n_atoms: str | None, volumes: list[str]) -> Statements:

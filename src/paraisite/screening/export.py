@@ -17,10 +17,10 @@ from paraisite.readers.stream import file_records
 from paraisite.reporting.csv_files import write_csv
 from paraisite.screening.identity import identify, read_inventory
 from paraisite.screening.manifest import read_manifest
-from paraisite.screening.parquet import ParquetPiece
-from paraisite.screening.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.screening.selection import Selection, stream_rows
 from paraisite.screening.sources import ScanSource
+from paraisite.sources.parquet import ParquetPiece
+from paraisite.sources.pieces import ContentsPiece, FilesPiece, Piece, RecordsPiece, ZipPiece
 from paraisite.structures.convert import to_pymatgen
 from paraisite.structures.crystal import Crystal, ReadFailure, ReadOptions
 from paraisite.structures.limits import DEFAULT_READING, ReadingLimits

@@ -12,8 +12,8 @@ from paraisite.errors import ParaisiteError
 from paraisite.processes.worker import ATTEMPTS
 from paraisite.readers.units import Place
 from paraisite.screening.manifest import part_path
-from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, Scanner
+from paraisite.sources.pieces import Piece
 
 _BEGUN = None
 """Stands in a journal for the beginning of an attempt."""

@@ -12,9 +12,9 @@ from paraisite.processes.child import Child
 from paraisite.processes.pool import ProcessPool
 from paraisite.processes.search import answers_without_crashes
 from paraisite.processes.worker import TaskCrashedError, Worker
-from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, ScannerSettings
 from paraisite.screening.worker import READY, PieceTask, ScanService
+from paraisite.sources.pieces import Piece
 
 Numbered = Iterator[tuple[int, Piece]]
 

@@ -20,9 +20,9 @@ import numpy as np
 from paraisite.errors import ParaisiteError
 from paraisite.processes.child import child_environment
 from paraisite.screening.journal import write_part_again
-from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
 from paraisite.screening.sources import Meter, Work
+from paraisite.sources.pieces import Piece
 
 MAX_BLOCKS = 2000
 RAY_CONNECT_TIMEOUT_SECONDS = 10.0

@@ -19,8 +19,8 @@ from paraisite.processes.watchdog import Watchdog, watched
 from paraisite.readers.units import Place, steps_without
 from paraisite.screening.checksums import HashedFile, PartRecord, append_record
 from paraisite.screening.manifest import part_path
-from paraisite.screening.pieces import Piece
 from paraisite.screening.rows import describe, make_rows, schema
+from paraisite.sources.pieces import Piece
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 
 

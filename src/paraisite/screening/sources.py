@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from paraisite.errors import DataError
+from paraisite.errors import DataError, StructureError
 from paraisite.readers.formats import detect_format
 from paraisite.readers.stream import file_records
-from paraisite.screening.archives import is_archive, is_tar, is_zip, tar_pieces, zip_pieces
 from paraisite.screening.manifest import PARTS
 from paraisite.screening.own_output import OwnOutput, is_scan
-from paraisite.screening.parquet import is_parquet, parquet_pieces
-from paraisite.screening.pieces import PIECE_CHARACTERS, FilesPiece, Piece, RecordsPiece, batched
+from paraisite.sources.archives import is_tar, is_zip, tar_pieces, zip_pieces
+from paraisite.sources.parquet import parquet_pieces
+from paraisite.sources.pieces import PIECE_CHARACTERS, FilesPiece, Piece, RecordsPiece, batched
+from paraisite.sources.walk import files_to_read, is_parquet
 from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
 from paraisite.structures.origin import characters_of
 
@@ -160,7 +161,7 @@ def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
 def _files_of(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        return _of_the_user(path, sorted(item for item in path.rglob("*") if item.is_file() and _is_data(item, path)))
+        return _of_the_user(path, _files_in(path))
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         lines = _list_lines(path.read_bytes())
         listed = [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
@@ -172,6 +173,13 @@ def _files_of(name: str) -> list[Path]:
         found = sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
         return _of_the_user(next(folder for folder in path.parents if not glob.has_magic(str(folder))), found)
     raise DataError(f"There is no file or folder {name}; check the path.")
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        return files_to_read(folder)
+    except StructureError:
+        return []
 
 
 def _of_the_user(top: Path, found: list[Path]) -> list[Path]:
@@ -207,13 +215,6 @@ def _listed(folder: Path, name: bytes) -> Path:
     path = folder / os.fsdecode(name)
     latin = folder / name.decode("latin-1")
     return latin if not path.exists() and latin.exists() else path
-
-
-def _is_data(path: Path, folder: Path) -> bool:
-    """Whether a file found in a folder is read: a known format or archive, and not hidden."""
-    if any(part.startswith(".") for part in path.relative_to(folder).parts):
-        return False
-    return is_archive(path) or is_parquet(path) or detect_format(path) is not None
 
 
 def _size(path: Path) -> int:

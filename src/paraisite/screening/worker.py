@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from paraisite.processes.search import At
 from paraisite.readers.units import Place
-from paraisite.screening.pieces import Piece
 from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
+from paraisite.sources.pieces import Piece
 
 
 @dataclass(frozen=True, slots=True)

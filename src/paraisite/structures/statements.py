@@ -6,7 +6,7 @@ A reader collects what its file says besides the sites as `Statements` and passe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
@@ -38,6 +38,12 @@ WEIGHT_TOLERANCE = 0.005
 """Relative; tables of atomic masses of different years differ by less."""
 VOLUME_TOLERANCE = 0.005
 """Relative; a stated volume is computed from the same cell, whose lengths and angles are then rounded."""
+LENGTH_TOLERANCE = 0.005
+"""Relative, for lengths of the cell beside its vectors; they are computed from them."""
+ANGLE_TOLERANCE_DEGREE = 0.5
+"""For angles of the cell beside its vectors."""
+RATIO_TOLERANCE = 0.005
+"""For the share of an element among the atoms, which is written with a few digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,11 @@ class Statements:
         density_g_per_cm3: Density computed from the cell, not a measured one.
         formula_weight_dalton: Mass of a formula unit.
         volume_angstrom3: Cell volume.
+        lengths_angstrom: Lengths of the three lattice vectors, where the file gives the vectors too.
+        angles_degree: α, β and γ, likewise.
+        elements: Symbols of the elements, in any order.
+        n_elements: Number of elements.
+        ratios: Share of each of `elements` among the atoms, in the same order.
     """
 
     formula: Mapping[str, Decimal] | None = None
@@ -60,6 +71,11 @@ class Statements:
     density_g_per_cm3: float | None = None
     formula_weight_dalton: float | None = None
     volume_angstrom3: float | None = None
+    lengths_angstrom: Sequence[float] | None = None
+    angles_degree: Sequence[float] | None = None
+    elements: Sequence[str] | None = None
+    n_elements: int | None = None
+    ratios: Sequence[float] | None = None
 
 
 def check_statements(crystal: Crystal, statements: Statements, *, name: str = "") -> Crystal:
@@ -82,11 +98,13 @@ def check_statements(crystal: Crystal, statements: Statements, *, name: str = ""
     if statements.n_atoms is not None and statements.n_atoms != crystal.n_atoms:
         raise contradiction(name, f"{statements.n_atoms} atoms in the cell", f"{crystal.n_atoms} were read")
     _check_volume(crystal, statements, name)
+    _check_lattice(crystal, statements, name)
     missing = 0
     if statements.formula:
         missing = _check_formula(read, statements.formula, statements.formula_units, name)
     _check_masses(crystal, read, missing, statements, name)
     if not missing:
+        _check_elements(read, statements, name)
         return crystal
     sentence = (
         f"{name}: the stated formula {_formula_text(statements.formula or {})} has {missing} more hydrogen atoms in the cell "
@@ -114,6 +132,46 @@ def _check_volume(crystal: Crystal, statements: Statements, name: str) -> None:
         raise contradiction(
             name, f"a cell volume of {stated:g} Å³", f"its lengths and angles give {crystal.volume:.4g} Å³"
         )
+
+
+def _check_lattice(crystal: Crystal, statements: Statements, name: str) -> None:
+    """Refuse lengths and angles that the lattice vectors do not have."""
+    if statements.lengths_angstrom is None and statements.angles_degree is None:
+        return
+    lengths = np.linalg.norm(crystal.cell, axis=1)
+    if statements.lengths_angstrom is not None:
+        for letter, stated, read in zip("abc", statements.lengths_angstrom, lengths.tolist(), strict=True):
+            if not _near(stated, read, LENGTH_TOLERANCE):
+                raise contradiction(name, f"{letter} = {stated:g} Å", f"the lattice vector is {read:.4g} Å long")
+    if statements.angles_degree is not None:
+        unit = crystal.cell / lengths[:, None]
+        cosines = (unit[[1, 2, 0]] * unit[[2, 0, 1]]).sum(axis=1)
+        angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
+        for letter, stated, read in zip("αβγ", statements.angles_degree, angles.tolist(), strict=True):
+            if not abs(stated - read) <= ANGLE_TOLERANCE_DEGREE:
+                raise contradiction(
+                    name, f"{letter} = {stated:g}°", f"the lattice vectors make an angle of {read:.4g}°"
+                )
+
+
+def _check_elements(read: Mapping[int, int], statements: Statements, name: str) -> None:
+    """Refuse lists of elements, their number and their shares that are not those of the atoms."""
+    elements, ratios = statements.elements, statements.ratios
+    counts = {SYMBOLS[number]: count for number, count in read.items()}
+    has = f"it has {', '.join(sorted(counts))}"
+    if elements is not None and sorted(elements) != sorted(counts):
+        raise contradiction(name, f"the elements {', '.join(elements)}", has)
+    if statements.n_elements is not None and statements.n_elements != len(read):
+        raise contradiction(name, f"{statements.n_elements} elements", has)
+    if elements is None or ratios is None:
+        return
+    total = sum(counts.values())
+    if len(ratios) != len(elements) or any(
+        not abs(ratio - counts[symbol] / total) <= RATIO_TOLERANCE
+        for symbol, ratio in zip(elements, ratios, strict=True)
+    ):
+        text = ", ".join(f"{ratio:g}" for ratio in ratios)
+        raise contradiction(name, f"the shares {text} of {', '.join(elements)}", f"the sites hold {_cell_text(read)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,15 @@ class Judgement:
     """What is said of each prediction, one array or list per column.
 
     Attributes:
-        interval_low: Lower end of the calibrated 90 % interval of κ in W/(m K), [n] float64; NaN without a calibration.
-        interval_high: Upper end.
+        kappa_low: Lower end of the calibrated 90 % interval of κ in W/(m K), [n] float64; NaN without a calibration.
+        kappa_high: Upper end.
         domain: `inside`, `edge` or `outside`; empty where the model does not know its domain.
         domain_distance: Distance to the training crystals, 1 is usual between them, [n] float64; NaN as above.
         domain_reason: Why a crystal is not inside, in words; empty where it is.
     """
 
-    interval_low: np.ndarray
-    interval_high: np.ndarray
+    kappa_low: np.ndarray
+    kappa_high: np.ndarray
     domain: list[str]
     domain_distance: np.ndarray
     domain_reason: list[str]
@@ -42,7 +42,7 @@ class Judgement:
     def where(self, kept: np.ndarray) -> Judgement:
         """Say nothing of predictions where `kept`, [n] bool, is not set."""
         low, high, distance = (
-            np.where(kept, values, np.nan) for values in (self.interval_low, self.interval_high, self.domain_distance)
+            np.where(kept, values, np.nan) for values in (self.kappa_low, self.kappa_high, self.domain_distance)
         )
         domain, reason = (
             [text if keep else "" for text, keep in zip(texts, kept, strict=True)]

@@ -59,7 +59,7 @@ class KindCandidate:
         deviations = [said.log10_std for said in parts if said.log10_std is not None]
         low, high = (
             np.log10(np.concatenate([getattr(said.judgement, name) for said in parts]))
-            for name in ("interval_low", "interval_high")
+            for name in ("kappa_low", "kappa_high")
         )
         return CandidatePrediction(
             np.concatenate([said.point for said in parts]),

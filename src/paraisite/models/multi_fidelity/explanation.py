@@ -68,8 +68,8 @@ class MultiFidelityExplanation(Explanation):
         fall_back_kappa: What the members say far from every first-principles crystal, from ρ and the low levels alone.
         correction: δ: what the first-principles crystals add to log10 κ.
         shift: Shift of log10 κ from the median to the point estimate, which is lower where the prediction is uncertain.
-        interval_low: Lower end of the calibrated 90 % interval.
-        interval_high: Upper end.
+        kappa_low: Lower end of the calibrated 90 % interval.
+        kappa_high: Upper end.
         members: Point estimate of each member.
         neighbours: Training crystals that are correlated most, the nearest first.
     """
@@ -79,8 +79,8 @@ class MultiFidelityExplanation(Explanation):
     fall_back_kappa: float
     correction: float
     shift: float
-    interval_low: float
-    interval_high: float
+    kappa_low: float
+    kappa_high: float
     members: tuple[float, ...]
     neighbours: tuple[Neighbour, ...]
 
@@ -110,7 +110,7 @@ class MultiFidelityExplanation(Explanation):
                 f"{self.kappa:.3g}",
                 f"{as_factor(self.shift)}: caution where it is uncertain",
             ),
-            ("90 % interval", "", f"{self.interval_low:.3g} to {self.interval_high:.3g}"),
+            ("90 % interval", "", f"{self.kappa_low:.3g} to {self.kappa_high:.3g}"),
             ("members", "", f"{min(self.members):.3g} to {max(self.members):.3g}"),
         )
         return Section(("κ at 300 K in W/(m K)", "", ""), rows, left=(2,))
@@ -170,8 +170,8 @@ class MultiFidelityExplainer:
             median_kappa=10**median,
             shift=point - median,
             kappa=10**point,
-            interval_low=float(10 ** low[0]),
-            interval_high=float(10 ** high[0]),
+            kappa_low=float(10 ** low[0]),
+            kappa_high=float(10 ** high[0]),
             members=tuple((10 ** said.members[:, 0]).tolist()),
             neighbours=nearest_training_crystals(self.model, descriptors),
             background_kappa=background,

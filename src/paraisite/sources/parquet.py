@@ -16,7 +16,7 @@ from paraisite.readers.json_structures import parse_entry
 from paraisite.readers.json_text import JSON_ERRORS, load_json
 from paraisite.readers.optimade import STRUCTURE_KEYS
 from paraisite.readers.units import Unit
-from paraisite.screening.pieces import ContentsPiece, FailedPiece, Piece, failed_record
+from paraisite.sources.pieces import ContentsPiece, FailedPiece, Piece, failed_record
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.limits import ReadingLimits, too_large
@@ -28,11 +28,6 @@ FREE_ROWS = 1 << 16
 """Rows that any file may have, however short it is."""
 BUFFER_BYTES = 1 << 20
 """Bytes of a column that are read at a time, so that a row group of any length takes little memory."""
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its name."""
-    return path.suffix.lower() in {".parquet", ".pq"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import IO, Any, BinaryIO
 from paraisite.errors import StructureError
 from paraisite.readers.compression import open_decompressed, read_bounded
 from paraisite.readers.stream import as_structure_error
-from paraisite.screening.pieces import (
+from paraisite.sources.pieces import (
     PIECE_CHARACTERS,
     ContentsPiece,
     FailedPiece,

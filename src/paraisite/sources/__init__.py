@@ -1,0 +1,1 @@
+"""Files of crystals in pieces that can be shared out: archives, tables, long files."""
