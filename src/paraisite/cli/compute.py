@@ -73,6 +73,21 @@ def compute(
         float | None, typer.Option("--max-minutes", min=0, help="Begin nothing new after this time; --resume goes on.")
     ] = None,
     device: DeviceOption = "auto",
+    born: Annotated[
+        Path | None, typer.Option("--born", help="BORN file of the one crystal: Born charges, dielectric tensor.")
+    ] = None,
+    write_inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-inputs", help="Write displaced cells for VASP and Quantum ESPRESSO here; compute nothing."
+        ),
+    ] = None,
+    read_forces: Annotated[
+        Path | None, typer.Option("--read-forces", help="Go on to κ with the outputs in this folder of --write-inputs.")
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write a page with plots for each crystal.")
+    ] = True,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Print what it would cost, and compute nothing.")
     ] = False,
@@ -84,6 +99,10 @@ def compute(
     from paraisite.phonons.table import computed_table
 
     selection = make_selection(lowest, highest, max_atoms, elements, without_elements, domain, None, unique, where)
+    if write_inputs is not None:
+        return _write_inputs(source or [], write_inputs, _settings(temperatures, setting or []))
+    if read_forces is not None:
+        return _from_forces(read_forces, output, born)
     settings, array_part = _settings(temperatures, setting or []), _part(part)
     computation = prepare_computation(
         source or None,
@@ -91,6 +110,7 @@ def compute(
         potential=potential or None,
         settings=settings,
         selection=selection,
+        born=born,
         resume=resume,
     )
     if estimate or not resume:
@@ -103,10 +123,29 @@ def compute(
             device=device,
             part=array_part,
             max_minutes=max_minutes,
+            report=report,
             on_answer=line.answered,
         )
         run_computation(output, computation, options)
     return _show(computed_table(output), output, len(computation.entries))
+
+
+def _write_inputs(source: list[Path], folder: Path, settings: ComputeSettings | None) -> int:
+    from paraisite.phonons.compute import write_dft_inputs
+
+    for place in write_dft_inputs(source, folder, settings):
+        say(f"Displaced cells, inputs and a README: {place}", stderr=False)
+    return 0
+
+
+def _from_forces(inputs: Path, folder: Path, born: Path | None) -> int:
+    from paraisite.phonons.compute import compute_from_forces
+
+    record = compute_from_forces(inputs, folder, born)
+    kappa = record.kappa_at()
+    said = record.message if kappa is None else f"κ {kappa:.4g} W/(m K) at 300 K"
+    say(f"{record.material_id} ({record.level}): {said}: {folder / 'report' / 'index.html'}", stderr=False)
+    return 0 if kappa is not None else SOME_FAILED
 
 
 def _settings(temperatures: str, given: list[str]) -> ComputeSettings | None:

@@ -10,8 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from paraisite.applicability.metals import metal_concern
+from paraisite.atomic import write_text_atomic
+from paraisite.phonons.calculation import Calculation
+from paraisite.phonons.handover import read_forces, write_inputs
 from paraisite.phonons.queue import (
+    GIVEN_BORN,
     Computation,
     Entry,
     create_computation,
@@ -20,6 +26,7 @@ from paraisite.phonons.queue import (
     open_computation,
 )
 from paraisite.phonons.record import ComputeRecord, read_record, write_record
+from paraisite.phonons.report import write_crystal_report
 from paraisite.phonons.settings import DEFAULT_POTENTIAL, ComputeError, ComputeSettings
 from paraisite.phonons.table import computed_table, write_tables
 from paraisite.phonons.worker import Answer, ComputeService, ComputeTask
@@ -49,6 +56,7 @@ class ComputeOptions:
         resume: Go on with the computation that is in the folder.
         part: (i, n) computes every n-th crystal, beginning with the i-th (from 1): a job array shares one folder so.
         max_minutes: After this time nothing new is begun; `resume` goes on.
+        report: Write a page with plots for each crystal.
         on_answer: Called with every `CalculationStep`, `ComputeRecord` and `Left`.
     """
 
@@ -57,6 +65,7 @@ class ComputeOptions:
     resume: bool = False
     part: tuple[int, int] = (1, 1)
     max_minutes: float | None = None
+    report: bool = True
     on_answer: Callable[[Answer], None] = field(default=lambda _: None)
 
 
@@ -67,6 +76,7 @@ def compute(
     potential: str | None = None,
     settings: ComputeSettings | None = None,
     selection: Selection | None = None,
+    born: str | Path | None = None,
     options: ComputeOptions | None = None,
 ) -> pd.DataFrame:
     """Compute κ of crystals: relaxation, phonons, anharmonic forces, Boltzmann transport.
@@ -78,6 +88,7 @@ def compute(
         potential: Name of a potential, as for `load_potential`; SevenNet-l3i5 if not given.
         settings: Cells, meshes, displacements and temperatures.
         selection: Rows of a scan.
+        born: A BORN file with Born charges and dielectric tensor, as phonopy reads it, for the one crystal.
         options: Processes, resuming, limits of time.
 
     Returns:
@@ -88,7 +99,13 @@ def compute(
     """
     chosen = options or ComputeOptions()
     computation = prepare_computation(
-        source, output=output, potential=potential, settings=settings, selection=selection, resume=chosen.resume
+        source,
+        output=output,
+        potential=potential,
+        settings=settings,
+        selection=selection,
+        born=born,
+        resume=chosen.resume,
     )
     run_computation(Path(output), computation, chosen)
     return computed_table(output)
@@ -101,6 +118,7 @@ def prepare_computation(
     potential: str | None = None,
     settings: ComputeSettings | None = None,
     selection: Selection | None = None,
+    born: str | Path | None = None,
     resume: bool = False,
 ) -> Computation:
     """Make the folder of a computation, or open the one to go on with; arguments as for `compute`.
@@ -109,7 +127,10 @@ def prepare_computation(
         ParaisiteError: No crystal can be read, or the folder cannot be used.
     """
     if not resume:
-        return _create(source, Path(output), potential or DEFAULT_POTENTIAL, settings or ComputeSettings(), selection)
+        computation = Computation(
+            potential=potential or DEFAULT_POTENTIAL, settings=settings or ComputeSettings(), entries=[]
+        )
+        return _create(source, Path(output), computation, selection, born)
     computation = open_computation(Path(output))
     _refuse_changes(computation, potential, settings)
     return computation
@@ -125,7 +146,7 @@ def run_computation(out: Path, computation: Computation, options: ComputeOptions
     first, step = options.part
     entries = computation.entries[first - 1 :: step]
     waiting = [entry for entry in entries if read_record(crystal_folder(out, entry)) is None]
-    tasks = (ComputeTask(out, entry, deadline) for entry in waiting if time.time() < deadline)
+    tasks = (ComputeTask(out, entry, deadline, options.report) for entry in waiting if time.time() < deadline)
     service = ComputeService(computation.potential, options.device, computation.settings)
     if waiting:
         start = partial(Child, service)
@@ -173,18 +194,81 @@ def _refuse_changes(computation: Computation, potential: str | None, settings: C
 
 
 def _create(
-    source: Any, out: Path, potential: str, settings: ComputeSettings, selection: Selection | None
+    source: Any, out: Path, empty: Computation, selection: Selection | None, born: str | Path | None
 ) -> Computation:
+    crystals = _found(source, selection)
+    if born is not None and len(crystals) != 1:
+        raise ComputeError(f"A BORN file belongs to one crystal, and there are {len(crystals)}.", code="invalid_born")
+    charges = None if born is None else _born_text(Path(born))
+    computation = msgspec.structs.replace(empty, entries=_entries(crystals))
+    create_computation(out, computation, crystals)
+    if charges is not None:
+        write_text_atomic(crystal_folder(out, computation.entries[0]) / GIVEN_BORN, charges)
+    return computation
+
+
+def _born_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ComputeError(f"The BORN file {path} cannot be read ({error}).", code="invalid_born") from error
+
+
+def _found(source: Any, selection: Selection | None) -> list[Crystal]:
     crystals, failures = _collect(source, selection)
     if not crystals:
         reason = f" ({failures[0].message})" if failures else ""
         raise ComputeError(
             f"No crystal to compute was found{reason}; name structure files, or a scan.", code="no_crystals"
         )
-    entries = _entries(crystals)
-    computation = Computation(potential=potential, settings=settings, entries=entries)
-    create_computation(out, computation, crystals)
-    return computation
+    return crystals
+
+
+def write_dft_inputs(source: Any, folder: str | Path, settings: ComputeSettings | None = None) -> list[Path]:
+    """Write the displaced cells of crystals for a DFT code, a folder for each crystal; see `handover.write_inputs`.
+
+    Args:
+        source: As for `compute`; the crystals are taken as relaxed by the DFT code already.
+        folder: A new or empty folder.
+        settings: Cells and displacements.
+
+    Returns:
+        The folders, one for each crystal.
+
+    Raises:
+        ParaisiteError: No crystal can be read, a cell is too large, or the folder holds files.
+    """
+    crystals = _found(source, None)
+    folders = [Path(folder) if len(crystals) == 1 else Path(folder) / folder_name(crystal) for crystal in crystals]
+    for crystal, place in zip(crystals, folders, strict=True):
+        write_inputs(crystal, place, settings)
+    return folders
+
+
+def compute_from_forces(inputs: str | Path, folder: str | Path, born: str | Path | None = None) -> ComputeRecord:
+    """Go on to κ with forces that a DFT code gave for the cells of `write_dft_inputs`.
+
+    Args:
+        inputs: Folder of one crystal, with the outputs of the DFT code in it.
+        folder: Folder of the calculation.
+        born: A BORN file.
+
+    Raises:
+        ParaisiteError: Forces are missing, named by their cells, or do not belong to the cells.
+    """
+    place = Path(folder)
+    handover = read_forces(Path(inputs), place)
+    calculation = Calculation(
+        crystal=handover.crystal(),
+        folder=place,
+        potential=None,
+        settings=handover.settings,
+        born=None if born is None else Path(born),
+        warnings=_warnings(handover.crystal()),
+    )
+    record = calculation.run()
+    write_crystal_report(place)
+    return record
 
 
 def _collect(source: Any, selection: Selection | None) -> tuple[list[Crystal], list[ReadFailure]]:

@@ -24,6 +24,8 @@ from paraisite.structures import Crystal
 COMPUTATION = "computation.json"
 _CRYSTALS = "crystals"
 _INPUT = "input.json"
+GIVEN_BORN = "BORN.given"
+"""A BORN file that was given for the only crystal of a computation."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9.+-]+")
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from paraisite.errors import ParaisiteError
+from paraisite.models.names import DEFAULT_MODEL
 from paraisite.phonons.calculation import Calculation, CalculationStep
-from paraisite.phonons.queue import Entry, crystal_folder, read_input
+from paraisite.phonons.queue import GIVEN_BORN, Entry, crystal_folder, read_input
 from paraisite.phonons.record import ComputeRecord, read_record
 from paraisite.phonons.settings import ComputeSettings
 
@@ -29,11 +30,13 @@ class ComputeTask:
         out: Folder of the computation.
         entry: The crystal.
         deadline: Time of `time.time()` after which nothing is begun.
+        report: Write a page for the crystal too.
     """
 
     out: Path
     entry: Entry
     deadline: float
+    report: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ def _compute(task: ComputeTask, folder: Path, potential: Any, settings: ComputeS
         folder=folder,
         potential=potential,
         settings=settings,
+        born=born if (born := folder / GIVEN_BORN).is_file() else None,
         warnings=list(task.entry.warnings),
         on_step=reports.put,
         deadline=time.monotonic() + task.deadline - time.time(),
@@ -124,7 +128,10 @@ def _compute(task: ComputeTask, folder: Path, potential: Any, settings: ComputeS
 
     def run() -> None:
         try:
-            reports.put(calculation.run())
+            record = calculation.run()
+            if task.report:
+                _write_page(folder, task.entry)
+            reports.put(record)
         except BaseException as error:  # handed to the thread that waits
             reports.put(error)
 
@@ -136,3 +143,17 @@ def _compute(task: ComputeTask, folder: Path, potential: Any, settings: ComputeS
     if isinstance(report, BaseException):
         raise report
     yield report
+
+
+def _write_page(folder: Path, entry: Entry) -> None:
+    """The page of a crystal; a κ is not lost because its page cannot be drawn."""
+    from paraisite.phonons.report import write_crystal_report  # noqa: PLC0415
+    from paraisite.phonons.report_figures import FastPrediction  # noqa: PLC0415
+
+    prediction = None
+    if entry.kappa is not None and entry.kappa_low is not None and entry.kappa_high is not None:
+        prediction = FastPrediction(DEFAULT_MODEL, entry.kappa, entry.kappa_low, entry.kappa_high)
+    try:
+        write_crystal_report(folder, prediction=prediction)
+    except Exception as error:
+        logging.getLogger(__name__).warning("No page for %s: %s", entry.material_id, error)
