@@ -32,7 +32,7 @@ def test_json_and_pictures(files: list[str], tmp_path: Path) -> None:
     assert explanation["neighbours"][0]["formula"] == "MgO"
     assert len(explanation["attributions"]) == 65
     assert len(explanation["groups"]) == 6
-    (picture,) = pictures.iterdir()
+    (picture,) = pictures.glob("*.png")
     assert picture.name == "0001_mine.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sealed_files import seal
 
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
@@ -112,12 +113,14 @@ def test_saving_over_a_model_replaces_it(model: ParAIsite, folder: Path) -> None
 def test_truncated_weights(folder: Path, kept: int) -> None:
     content = (folder / WEIGHTS_NAME).read_bytes()
     (folder / WEIGHTS_NAME).write_bytes(content[:kept])
-    refuse(folder, "cannot be read")
+    seal(folder)
+    refuse(folder, "cannot be read|more than its weights have bytes")
 
 
 def test_weights_that_are_no_safetensors(folder: Path) -> None:
     (folder / WEIGHTS_NAME).write_bytes(b"\x80\x04not tensors at all, and certainly not to be unpickled")
-    refuse(folder, "cannot be read")
+    seal(folder)
+    refuse(folder, "more than its weights have bytes")
 
 
 def test_missing_weights(folder: Path) -> None:
@@ -136,6 +139,7 @@ def test_weights_that_do_not_fit_the_card(folder: Path, change: str) -> None:
     elif change == "reshaped":
         state["head.1.bias"] = bias[:, :, :-1].contiguous()
     save_file(state, folder / WEIGHTS_NAME)
+    seal(folder)
     refuse(folder, "do not fit the card")
 
 

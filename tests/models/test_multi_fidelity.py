@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
+from sealed_files import seal
 
 from paraisite.datasets.levels import Source
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
@@ -326,6 +327,7 @@ def test_a_model_from_before_sources_were_calibrated_has_one_width(model: MultiF
         tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     del stored["widths"], stored["stated_widths"]
     save_file(tensors, folder / WEIGHTS_NAME, {"content": json.dumps({**stored, "width": 1.7})})
+    seal(folder)
     loaded = load_multi_fidelity(folder)
     assert loaded.widths == loaded.stated_widths == {"first": 1.7, "second": 1.7}
     descriptors = model.data.descriptors + 0.3
@@ -379,11 +381,13 @@ def rewrite(folder: Path, *, content: dict[str, Any] | None = None, **tensors: n
         else:
             kept[key] = tensor
     save_file(kept, folder / WEIGHTS_NAME, {"content": json.dumps(stored | (content or {}))})
+    seal(folder)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
 def test_truncated_weights(folder: Path, kept: int) -> None:
     (folder / WEIGHTS_NAME).write_bytes((folder / WEIGHTS_NAME).read_bytes()[:kept])
+    seal(folder)
     refuse(folder, "cannot be read")
 
 
@@ -394,6 +398,7 @@ def test_missing_weights(folder: Path) -> None:
 
 def test_the_weights_of_a_network(folder: Path) -> None:
     shutil.copy(shipped_models()["FEAF"] / WEIGHTS_NAME, folder / WEIGHTS_NAME)
+    seal(folder)
     refuse(folder, "cannot be read")
 
 

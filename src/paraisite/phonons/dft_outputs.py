@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VASP_OUTPUTS = ("vasprun.xml", "vasprun.xml.gz", "vasprun.xml.bz2", "vasprun.xml.xz")
 ESPRESSO_OUTPUTS = ("pw.out", "pw.pwo")
-POSITION_TOLERANCE_ANGSTROM = 1e-4
+MOVED_ANGSTROM = 1e-4
 """Codes print positions with seven digits or more."""
 
 
@@ -139,12 +139,12 @@ def _stated(pattern: str, text: str) -> str:
 def _check_cell(path: Path, atoms: Atoms, expected: Atoms) -> None:
     if not np.array_equal(atoms.numbers, expected.numbers):
         raise _invalid(path, "lists other elements, or in another order, than the cell of its folder", "run that cell")
-    if np.abs(atoms.cell[:] - expected.cell[:]).max() > POSITION_TOLERANCE_ANGSTROM:
+    if np.abs(atoms.cell[:] - expected.cell[:]).max() > MOVED_ANGSTROM:
         raise _invalid(path, "has another lattice than the cell of its folder", "run that cell")
     difference = atoms.positions - expected.positions
     fractional = np.linalg.solve(expected.cell[:].T, difference.T).T
     apart = np.linalg.norm((fractional - np.round(fractional)) @ expected.cell[:], axis=1).max()
-    if apart > POSITION_TOLERANCE_ANGSTROM:
+    if apart > MOVED_ANGSTROM:
         raise _invalid(
             path, f"has an atom {apart:.4f} Å away from its place in the cell of its folder", "run that cell"
         )

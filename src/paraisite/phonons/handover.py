@@ -26,7 +26,7 @@ from paraisite.phonons.anharmonic import displaced_third_order, plan_third_order
 from paraisite.phonons.calculation import CALCULATION_MANIFEST, CalculationManifest
 from paraisite.phonons.cells import to_atoms
 from paraisite.phonons.dft_inputs import DftSettings, write_espresso_input, write_vasp_inputs
-from paraisite.phonons.dft_outputs import POSITION_TOLERANCE_ANGSTROM, DftForces, find_output, read_output
+from paraisite.phonons.dft_outputs import MOVED_ANGSTROM, DftForces, find_output, read_output
 from paraisite.phonons.forces import ForceStore, cell_key
 from paraisite.phonons.harmonic import build_phono3py, displaced_second_order
 from paraisite.phonons.record import ForceSource, read_source, read_struct, write_source, write_struct
@@ -296,7 +296,7 @@ def _force_table(path: Path, n_cells: int, n_atoms: int) -> np.ndarray:
 
 
 def _check_displacements(path: Path, name: str, stated: np.ndarray, expected: np.ndarray) -> None:
-    if stated.size and np.abs(stated - expected).max() > POSITION_TOLERANCE_ANGSTROM:
+    if stated.size and np.abs(stated - expected).max() > MOVED_ANGSTROM:
         raise ComputeError(
             f"{path} states other displacements than those of {name}; make it with the phono3py_disp.yaml beside it.",
             code="invalid_forces",

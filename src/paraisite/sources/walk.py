@@ -13,7 +13,7 @@ from paraisite.sources.pieces import Piece
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.limits import ReadingLimits
 
-PIECE_SIZE = 1024
+PREDICTED_PIECE_SIZE = 1024
 
 
 def is_parquet(path: Path) -> bool:
@@ -62,12 +62,12 @@ def path_units(path: Path, kind: str | None, limits: ReadingLimits) -> Iterator[
 
 def _pieces(path: Path, limits: ReadingLimits) -> Iterator[Piece]:
     if is_zip(path):
-        return zip_pieces(path, PIECE_SIZE)
+        return zip_pieces(path, PREDICTED_PIECE_SIZE)
     if is_archive(path):
-        return (piece for piece, _ in tar_pieces(path, PIECE_SIZE, limits))
+        return (piece for piece, _ in tar_pieces(path, PREDICTED_PIECE_SIZE, limits))
     from paraisite.sources.parquet import parquet_pieces  # noqa: PLC0415 - half a second, for Parquet alone
 
-    return parquet_pieces(path, PIECE_SIZE, limits)
+    return parquet_pieces(path, PREDICTED_PIECE_SIZE, limits)
 
 
 def crystals_below(
