@@ -22,9 +22,10 @@ from paraisite.datasets.tables import load_togo15
 from paraisite.errors import ParaisiteError
 from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, WEIGHTS_NAME, shipped_models
 from paraisite.prediction.predict import Predictor
-from paraisite.screening.manifest import MANIFEST, part_paths
+from paraisite.screening.manifest import part_paths
 from paraisite.screening.query import stream_query
 from paraisite.screening.scan import ScanOptions, scan
+from paraisite.sources.own_output import MANIFEST
 
 RESUMED_SHARE = 0.3
 """Share of the damaged scans that are resumed too, which takes seconds."""
