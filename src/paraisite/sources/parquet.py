@@ -20,7 +20,7 @@ from paraisite.readers.units import Unit
 from paraisite.sources.pieces import ContentsPiece, FailedPiece, Piece, failed_record
 from paraisite.structures.checks import unreadable
 from paraisite.structures.crystal import Crystal
-from paraisite.structures.limits import ReadingLimits, too_large
+from paraisite.structures.limits import DEFAULT_READING, ReadingLimits, too_large
 from paraisite.structures.origin import Origin, Record
 
 STRUCTURE_COLUMN = "structure"
@@ -187,7 +187,7 @@ class _RowRecord:
         return parse_entry(None, self.row, origin)
 
 
-def parquet_pieces(path: Path, size: int, limits: ReadingLimits) -> Iterator[Piece]:
+def parquet_pieces(path: Path, size: int, limits: ReadingLimits = DEFAULT_READING) -> Iterator[Piece]:
     """Cut a Parquet file by its row groups and `size`."""
     try:
         with pq.ParquetFile(path) as file:
