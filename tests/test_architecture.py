@@ -37,7 +37,7 @@ LAYERS = [
     {"models", "uncertainty"},
     {"training", "prediction", "fetch"},
     {"reporting", "screening"},
-    {"comparison", "study", "demo", "progress"},
+    {"comparison", "study", "demo", "phonons", "progress"},
     {"cli"},
     {"__main__"},
 ]
@@ -46,6 +46,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 HEAVY = {
     "torch", "ase", "pymatgen", "scipy", "matplotlib", "pandas", "pyarrow", "duckdb", "ray", "spglib", "requests", "jinja2",
+    "phono3py", "phonopy", "sevenn",
 }  # fmt: skip
 """What a start of the command line and a prediction of one file by the default model have no use for."""
 LONGEST_FUNCTION = 50

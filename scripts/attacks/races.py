@@ -12,7 +12,7 @@ from random import Random
 from attacks import bench, kills
 from attacks.base import Attack, Command, Ended, FaultError, numbered, run, succeeded
 from attacks.server import serving
-from paraisite.screening.manifest import part_paths
+from paraisite.screening.manifest import done_parts, part_path
 
 KINDS = ("scan", "resume", "fetch", "train", "finetune")
 
@@ -40,8 +40,8 @@ def _scans(random: Random, folder: Path, *, resume: bool) -> str:
     words = ["scan", bench.scanned().source, "-o", out, *bench.SCAN_WORDS]
     if resume:
         shutil.copytree(bench.scanned().out, out)
-        for part in part_paths(out)[2:]:
-            part.unlink()
+        for number in sorted(done_parts(out))[2:]:
+            part_path(out, number).unlink()
         words.append("--resume")
     ended = _both(words, words if resume else [*words, *random.choice(([], ["--resume"]))], random, folder)
     said = _said(ended)

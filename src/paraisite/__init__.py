@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from paraisite.models.files import shipped_models
     from paraisite.models.interface import Model, RefitOptions
     from paraisite.models.registry import load_model
+    from paraisite.phonons.compute import ComputeOptions, compute
+    from paraisite.phonons.potentials.registry import load_potential
+    from paraisite.phonons.settings import ComputeSettings
     from paraisite.prediction.evaluation import Evaluation, evaluate
     from paraisite.prediction.explain import explain
     from paraisite.prediction.predict import Predictor, predict, predict_files
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from paraisite.training.network.run import train
 
 _HOMES = {
+    "ComputeOptions": "phonons.compute",
+    "ComputeSettings": "phonons.settings",
     "Crystal": "structures.crystal",
     "DataSet": "datasets.catalogue",
     "Evaluation": "prediction.evaluation",
@@ -53,6 +58,7 @@ _HOMES = {
     "ScanOptions": "screening.options",
     "ScanState": "screening.state",
     "StageRecipe": "training.network.recipe",
+    "compute": "phonons.compute",
     "evaluate": "prediction.evaluation",
     "explain": "prediction.explain",
     "family_recipe": "training.network.recipe",
@@ -63,6 +69,7 @@ _HOMES = {
     "load_data_set": "datasets.catalogue",
     "load_examples": "datasets.examples",
     "load_model": "models.registry",
+    "load_potential": "phonons.potentials.registry",
     "predict": "prediction.predict",
     "predict_files": "prediction.predict",
     "progress_bar": "progress",
@@ -78,6 +85,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "ComputeOptions",
+    "ComputeSettings",
     "Crystal",
     "DataSet",
     "Evaluation",
@@ -92,6 +101,7 @@ __all__ = [
     "ScanState",
     "StageRecipe",
     "__version__",
+    "compute",
     "evaluate",
     "explain",
     "family_recipe",
@@ -102,6 +112,7 @@ __all__ = [
     "load_data_set",
     "load_examples",
     "load_model",
+    "load_potential",
     "predict",
     "predict_files",
     "progress_bar",

@@ -15,7 +15,10 @@ from paraisite.cli.main import main
 from paraisite.datasets.catalogue import load_data_set
 from paraisite.errors import FetchError
 
-NAMES = ["togo15", "hh143", "mix", "literature", "aflow_agl", "megnet-eform-mp-2018.6.1", "materials_project"]
+NAMES = [
+    "togo15", "hh143", "mix", "literature", "aflow_agl", "megnet-eform-mp-2018.6.1", "nequix-mp-1-pft", "nequix-oam-1-pft",
+    "materials_project",
+]  # fmt: skip
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from paraisite.cli import compare, data, scan, scan_results, study, training
+from paraisite.cli import compare, compute, data, scan, scan_results, study, training
 from paraisite.cli.options import DataOption, DeviceOption, ForceOption, MembersOption, ModelOption, ReadingLimitOption
 from paraisite.cli.output import SHOWN_ROWS, SOME_FAILED, TableWriter, require_free, say, show_errors, show_predictions
 from paraisite.errors import ParaisiteError
@@ -38,6 +38,9 @@ def register(app: typer.Typer) -> None:
     )
     app.command(epilog="Example: paraisite top scan --lowest 20 --max-atoms 40")(scan_results.top)
     app.command(epilog="Example: paraisite export scan --csv kappa.csv --structures cifs")(scan_results.export)
+    app.command(epilog="Examples: paraisite compute NaCl.cif -o nacl; paraisite compute scan --lowest 20 -o lowest")(
+        compute.compute
+    )
     app.command(epilog="Example: paraisite analyze step1 step2 step3 -o analysis")(scan_results.analyze)
     app.command(epilog="Example: paraisite reproduce -o study --data DIR")(study.reproduce)
     app.command(epilog="Example: paraisite report study")(study.report)

@@ -134,7 +134,7 @@ def show_predictions(table: Columns, console: Console, caution: str = "") -> Non
     shown = rows[:SHOWN_ROWS]
     predicted = [row for row in shown if not _is_missing(row["kappa"])]
     columns = ["material_id", "formula", "n_atoms", "kappa"]
-    optional = ("kappa_low", "kappa_high", "kappa_mean", "kappa_std", "domain")
+    optional = ("kappa_low", "kappa_high", "kappa_mean", "kappa_std", "domain", "computed_kappa")
     columns += [name for name in optional if any(not _is_missing(row.get(name)) for row in predicted)]
     if predicted:
         _print_predictions(predicted, [*columns, "status"], console)
@@ -155,6 +155,7 @@ def show_predictions(table: Columns, console: Console, caution: str = "") -> Non
 
 _TITLES = {
     "kappa": "κ", "kappa_low": "90 % from", "kappa_high": "to", "kappa_mean": "members: mean", "kappa_std": "std",
+    "computed_kappa": "κ computed",
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from paraisite.fetch.common import FetchProgress
     from paraisite.models.interface import FitProgress
+    from paraisite.phonons.worker import Answer
     from paraisite.screening.options import ScanProgress
     from paraisite.training.network.options import Report, StageProgress
 
@@ -141,3 +142,46 @@ def _clock_time(seconds: float) -> str:
     days, rest = divmod(whole, 86400)
     clock = f"{rest // 3600}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
     return f"{days} d {clock}" if days else clock
+
+
+class ComputeLine:
+    """The live line of a computation: crystals done, the stage of each that is at work, and force calls.
+
+    Attributes:
+        progress: What shows it.
+        task: The line.
+        total: Crystals of the computation.
+    """
+
+    def __init__(self, progress: Progress, task: TaskID, total: int) -> None:
+        """Begin with nothing done."""
+        self.progress, self.task, self.total = progress, task, total
+        self._done = 0
+        self._at_work: dict[str, str] = {}
+
+    def answered(self, answer: Answer) -> None:
+        """Show what a worker reports."""
+        from paraisite.phonons.calculation import CalculationStep
+
+        if isinstance(answer, CalculationStep):
+            self._at_work[answer.material_id] = f"{answer.stage} ({answer.force_calls} force calls)"
+        else:
+            self._done += 1
+            self._at_work.pop(answer.material_id, None)
+        parts = [f"{name} {doing}" for name, doing in self._at_work.items()]
+        sentence = "; ".join([f"{self._done} of {self.total} crystals", *parts])
+        self.progress.update(self.task, description=sentence, completed=self._done)
+
+
+@contextmanager
+def compute_progress(console: Console, total: int) -> Iterator[ComputeLine]:
+    """Show a line while the block computes, with the time left once a crystal is done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield ComputeLine(progress, progress.add_task("starting", total=total), total)

@@ -77,6 +77,9 @@ def top(
     unique: UniqueOption = False,
     where: WhereOption = None,
     features: FeaturesOption = None,
+    with_computed: Annotated[
+        Path | None, typer.Option("--with", help="Folder of a computation: its κ stands beside the predicted one.")
+    ] = None,
     csv: CsvOption = None,
     json: JsonOption = None,
     force: ForceOption = False,
@@ -84,10 +87,12 @@ def top(
     """List the crystals of the lowest or highest κ that pass some conditions; the lowest 20 if nothing is asked for."""
     from paraisite.screening.selection import select_rows
 
+    if with_computed is not None:
+        features = _computed(with_computed, features)
     require_free(csv, json, inputs=_read(out, features), force=force)
     if lowest is None and highest is None:
         lowest = DEFAULT_TOP
-    selection = _selection(
+    selection = make_selection(
         lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
     )
     table = select_rows(out, selection, features)
@@ -135,7 +140,7 @@ def export(
 
     if csv is None and structures is None:
         raise ParaisiteError("Say what to write: --csv FILE, --structures FOLDER, or both.")
-    selection = _selection(
+    selection = make_selection(
         lowest, highest, max_atoms, elements, without_elements, domain, max_relative_spread, unique, where
     )
     failed = 0
@@ -178,7 +183,18 @@ def analyze(
     say(f"Report: {run(outs, output, options, force=force)}", stderr=False)
 
 
-def _selection(
+def _computed(folder: Path, features: Path | None) -> Path:
+    """The table of a computation, to be joined."""
+    from paraisite.phonons.table import COMPUTED_TABLE
+
+    if features is not None:
+        raise ParaisiteError("Give --features or --with, not both: one table is joined.")
+    if not (folder / COMPUTED_TABLE).is_file():
+        raise ParaisiteError(f"{folder} holds no {COMPUTED_TABLE}; give the folder of `paraisite compute`.")
+    return folder / COMPUTED_TABLE
+
+
+def make_selection(
     lowest: int | None,
     highest: int | None,
     max_atoms: int | None,
@@ -189,6 +205,7 @@ def _selection(
     unique: bool,
     where: str | None,
 ) -> Selection:
+    """The selection that the options of a command ask for."""
     from paraisite.screening.selection import Selection
 
     return Selection(

@@ -102,6 +102,24 @@ SOURCES = {
             ("weights", "fetch_formation_energy_weights"),
         ),
         DataSource(
+            "nequix-mp-1-pft",
+            "Nequix MP PFT: an interatomic potential fine-tuned to phonons",
+            "1 file, 2.8 MB",
+            "MIT (Nequix)",
+            "https://github.com/atomicarchitects/nequix/tree/0ffdf881/models, doi 10.48550/arXiv.2508.16067",
+            "nequix-mp-1-pft.nqx",
+            ("potentials", "fetch_nequix_mp_pft"),
+        ),
+        DataSource(
+            "nequix-oam-1-pft",
+            "Nequix OAM PFT: the same, from a larger training set",
+            "1 file, 2.8 MB",
+            "MIT (Nequix)",
+            "https://github.com/atomicarchitects/nequix/tree/0ffdf881/models, doi 10.48550/arXiv.2508.16067",
+            "nequix-oam-1-pft.nqx",
+            ("potentials", "fetch_nequix_oam_pft"),
+        ),
+        DataSource(
             "materials_project",
             "stable crystals of the Materials Project with energies, density and band gap; no κ",
             "tens of thousands of crystals",
@@ -156,7 +174,7 @@ def fetch_data(
     A fetch that was stopped at any moment goes on from what it has; its file appears when it is whole.
 
     Args:
-        name: `aflow_agl`, `megnet-eform-mp-2018.6.1` or `materials_project`.
+        name: A name in `SOURCES` that is not shipped, such as `aflow_agl`.
         folder: Data folder; without it, the one that `PARAISITE_DATA` names, else the user's own.
         url: Base address in place of the public one; a user's name and password in it are shown to its server alone.
         key: The user's key for the Materials Project; without it, `MP_API_KEY`.

@@ -52,7 +52,7 @@ def fetch_formation_energy_weights(folder: Path, options: FetchOptions) -> Path:
     whole.mkdir(exist_ok=True)
     with HttpClient(options.politeness, options.limits, access) as client:
         for step, (file_name, digest) in enumerate(SHA256.items(), start=1):
-            _fetch_file(client, mirrors, whole / file_name, digest)
+            fetch_checked_file(client, mirrors, whole / file_name, digest)
             options.tell(FetchProgress(FORMATION_ENERGY_NAME, step, len(SHA256), "files"))
     energy = formation_energy_of_cscl(whole)
     if not abs(energy - CSCL_EV_PER_ATOM) <= TOLERANCE_EV_PER_ATOM:
@@ -70,8 +70,18 @@ def fetch_formation_energy_weights(folder: Path, options: FetchOptions) -> Path:
     return target
 
 
-def _fetch_file(client: HttpClient, mirrors: tuple[str, ...], path: Path, digest: str) -> None:
-    """Get a file from the first mirror that gives the right one."""
+def fetch_checked_file(client: HttpClient, mirrors: tuple[str, ...], path: Path, digest: str) -> None:
+    """Get a file from the first mirror that gives the right one.
+
+    Args:
+        client: The client.
+        mirrors: Addresses of folders that may hold the file.
+        path: Where it goes; what came in part stays in a hidden file beside it, for the next time.
+        digest: SHA-256 that it must have.
+
+    Raises:
+        HttpError: No mirror gives the right file.
+    """
     part = path.with_name(f".{path.name}.part")
     if path.exists() and sha256_of(path) == digest:
         return

@@ -149,10 +149,12 @@ def child_environment() -> dict[str, str]:
 def import_path() -> list[str]:
     """Folders that this process imports from and that hold libraries, not the user's data.
 
-    Python puts the current folder or the folder of the script first, where a data set may have brought a `gemmi.py`.
+    Python puts the current folder or the folder of the script first, where a data set may have brought a `gemmi.py`. A folder
+    that `PYTHONPATH` names stays, since the user chose it; an empty part of `PYTHONPATH` means the current folder, and goes.
     """
     package = str(Path(paraisite.__file__).parents[1])
-    kept = {package, *site.getsitepackages(), *sysconfig.get_paths().values()}
+    named = {os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part}  # noqa: PTH100
+    kept = {package, *named, *site.getsitepackages(), *sysconfig.get_paths().values()}
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     refused = {os.path.realpath(os.curdir)} | ({os.path.realpath(Path(script).parent)} if script else set())
     found = [path for path in sys.path if path and (path in kept or os.path.realpath(path) not in refused)]

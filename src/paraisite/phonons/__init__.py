@@ -1,0 +1,1 @@
+"""Lattice thermal conductivity from forces: relaxation, phonons, and Boltzmann transport by phono3py."""

@@ -1,0 +1,1 @@
+"""Interatomic potentials by name: a small registry over ASE calculators, with checked forces."""
