@@ -24,9 +24,10 @@ from paraisite.datasets.tables import load_togo15
 from paraisite.errors import ParaisiteError
 from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, WEIGHTS_NAME, shipped_models
 from paraisite.prediction.predict import Predictor
-from paraisite.screening.manifest import MANIFEST, done_parts, part_path
+from paraisite.screening.manifest import done_parts, part_path
 from paraisite.screening.query import stream_query
 from paraisite.screening.scan import ScanOptions, scan
+from paraisite.sources.own_output import MANIFEST
 
 RESUMED_SHARE = 0.3
 """Share of the damaged scans that are resumed too, which takes seconds."""

@@ -99,6 +99,15 @@ def test_a_tar_that_is_cut_between_members_lacks_its_end_mark(blocks: int, tmp_p
     assert "lacks its end mark" in failure.message
 
 
+@pytest.mark.parametrize("ending", [*COMPRESS, "zip", "parquet"])
+def test_a_listed_archive_that_is_not_there_has_a_row(ending: str, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"x.{ending}\n")
+    (piece,) = open_source(tmp_path / "list.txt").pieces(7)
+    (failure,) = piece.items()
+    assert isinstance(failure, ReadFailure)
+    assert "there is no such file" in failure.message
+
+
 def test_a_damaged_header_costs_its_member_alone(tmp_path: Path) -> None:
     data = bytearray(plain_tar())
     data[10 * MEMBER + 10] ^= 1

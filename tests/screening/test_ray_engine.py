@@ -19,8 +19,9 @@ from databases import rows_of
 
 from paraisite.errors import ModelFileError, ParaisiteError, RunError
 from paraisite.models.files import WEIGHTS_NAME, find_model
-from paraisite.screening.manifest import MANIFEST, PARTS, done_parts, part_path
+from paraisite.screening.manifest import done_parts, part_path
 from paraisite.screening.scan import ScanOptions, ScanProgress, scan
+from paraisite.sources.own_output import MANIFEST, PARTS
 
 ray = pytest.importorskip("ray")
 

@@ -20,11 +20,12 @@ from databases import rows_of
 from paraisite.cli.main import main
 from paraisite.errors import DataError, ModelFileError, ParaisiteError, RunError
 from paraisite.prediction.predict import predict_files
-from paraisite.screening.manifest import MANIFEST, part_path
+from paraisite.screening.manifest import part_path
 from paraisite.screening.rows import schema
 from paraisite.screening.scan import ScanOptions, ScanProgress, scan
 from paraisite.screening.scanner import Scanner, ScannerSettings
 from paraisite.screening.state import usable_parts
+from paraisite.sources.own_output import MANIFEST
 from paraisite.sources.pieces import FilesPiece
 
 OPTIONS = ScanOptions(processes=2, piece_size=5, members=True)

@@ -22,11 +22,15 @@ from databases import rows_of
 from paraisite.errors import DataError, ModelFileError, ParaisiteError, RunError
 from paraisite.models.files import CARD_NAME, WEIGHTS_NAME, find_model
 from paraisite.outputs import output_folder
+from paraisite.prediction.predict import input_files
 from paraisite.screening.identity import changed_meanwhile, differences, fingerprint, identify, identify_all
 from paraisite.screening.lock import LEASE, locked_scan
-from paraisite.screening.manifest import MANIFEST, part_path, read_manifest, read_progress
+from paraisite.screening.manifest import part_path, read_manifest, read_progress
 from paraisite.screening.scan import ScanOptions, scan
 from paraisite.screening.sources import ScanSource, open_source
+from paraisite.sources.own_output import MANIFEST
+from paraisite.sources.walk import crystals_below
+from paraisite.structures.crystal import ReadFailure
 from paraisite.threads import number_of_processes, usable_cores
 
 OPTIONS = ScanOptions(processes=1, piece_size=5)
@@ -248,6 +252,17 @@ def test_what_paraisite_wrote_is_left_out_and_said(
     # What the user names is read.
     assert len(open_source(tmp_path / "exported").files) == 4
     assert open_source(tmp_path / "earlier").files == (tmp_path / "earlier" / "mine.cif",)
+    assert sorted(input_files(tmp_path)) == users
+    for kind in (None, "cif"):
+        assert sorted(item.source for item in crystals_below([tmp_path], kind)) == sorted(map(str, users))
+
+
+def test_a_prediction_of_a_scan_s_folder_is_one_sentence(whole: Path) -> None:
+    assert input_files(whole) == [whole]
+    (failure,) = crystals_below([whole])
+    assert isinstance(failure, ReadFailure)
+    assert failure.code == "unreadable"
+    assert "only what paraisite wrote" in failure.message
 
 
 def test_a_scan_s_parts_are_no_source(whole: Path, tmp_path: Path) -> None:

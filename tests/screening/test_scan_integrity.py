@@ -19,13 +19,13 @@ from databases import rows_of
 from paraisite.cli.main import main
 from paraisite.errors import ParaisiteError, RunError
 from paraisite.screening.analysis.report import analyze
-from paraisite.screening.checksums import CHECKSUMS
 from paraisite.screening.lock import locked_scan
-from paraisite.screening.manifest import MANIFEST, PARTS, Progress, part_path, read_manifest, write_scan_manifest
+from paraisite.screening.manifest import Progress, part_path, read_manifest, write_scan_manifest
 from paraisite.screening.query import stream_query
 from paraisite.screening.scan import ScanOptions, scan
 from paraisite.screening.selection import Selection, export_csv, select_rows
 from paraisite.screening.state import scan_state
+from paraisite.sources.own_output import CHECKSUMS, MANIFEST, PARTS
 
 OPTIONS = ScanOptions(processes=1, piece_size=5)
 RESUME = ScanOptions(processes=1, resume=True)

@@ -223,7 +223,7 @@ def make_selection(
 
 def _read(out: Path, features: Path | None) -> Iterator[Path]:
     """Files that a command on a scan reads."""
-    from paraisite.screening.manifest import MANIFEST, PARTS
+    from paraisite.sources.own_output import MANIFEST, PARTS
 
     yield out / MANIFEST
     yield from (out / PARTS).glob("*")

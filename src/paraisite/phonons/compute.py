@@ -36,8 +36,8 @@ from paraisite.processes.pool import ProcessPool
 from paraisite.processes.worker import TaskCrashedError, Worker
 from paraisite.readers.stream import iter_crystals
 from paraisite.screening.export import read_sources
-from paraisite.screening.manifest import MANIFEST
 from paraisite.screening.selection import Selection, select_rows
+from paraisite.sources.own_output import MANIFEST
 from paraisite.structures import Crystal, ReadFailure, as_crystal
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from paraisite.structures.origin import Origin, Record, scalar_columns, take_id
 from paraisite.structures.statements import Statements, check_statements, contradiction
 
 _STRUCTURES = {"structure", "attributes", "atoms"}
-POSITION_TOLERANCE_ANGSTROM = 0.02
+_POSITION_TOLERANCE_ANGSTROM = 0.02
 """Distance of a site's fractional and Cartesian coordinates that rounding explains."""
 _LATTICE_KEYS = ("a", "b", "c", "alpha", "beta", "gamma")
 
@@ -181,7 +181,7 @@ def _check_positions(crystal: Crystal, sites: list[Mapping[str, Any]], name: str
     shift = np.linalg.solve(crystal.cell.T, positions.T).T - crystal.fractional
     distance = np.linalg.norm((shift - np.round(shift)) @ crystal.cell, axis=1)
     worst = int(distance.argmax())
-    if not distance[worst] <= POSITION_TOLERANCE_ANGSTROM:
+    if not distance[worst] <= _POSITION_TOLERANCE_ANGSTROM:
         raise contradiction(
             name,
             f"fractional coordinates (abc) of site {worst + 1}",

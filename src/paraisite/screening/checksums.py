@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from paraisite.screening.manifest import done_parts, part_path
+from paraisite.sources.own_output import CHECKSUMS
 
-CHECKSUMS = "checksums"
 _THREADS = 8
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paraisite.atomic import atomic_path
+from paraisite.sources.own_output import INVENTORY
 
-INVENTORY = "source_files.parquet"
 SAMPLE_BYTES = 1 << 16
 """Bytes that are hashed at either end of a file; shorter files than twice that are hashed whole."""
 _THREADS = 16

@@ -12,11 +12,10 @@ from typing import Any
 
 from paraisite.atomic import write_text_atomic
 from paraisite.errors import RunError
+from paraisite.sources.own_output import MANIFEST, PARTS
 from paraisite.structures.limits import DEFAULT_READING
 from paraisite.version import __version__
 
-MANIFEST = "scan.json"
-PARTS = "parts"
 _PART = re.compile(r"part-(\d{8})\.parquet")
 
 

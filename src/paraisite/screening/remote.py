@@ -10,8 +10,8 @@ from paraisite.fetch.catalogue import fetch_data
 from paraisite.fetch.common import FetchOptions, FetchReporter
 from paraisite.fetch.optimade import fetch_optimade
 from paraisite.fetch.policy import DEFAULT_LIMITS, HttpLimits, split_address, without_password
-from paraisite.screening.own_output import SOURCE_FOLDER
 from paraisite.screening.sources import ScanSource, open_source
+from paraisite.sources.own_output import SOURCE_FOLDER
 
 OPTIMADE, MATERIALS_PROJECT = "optimade:", "mp:"
 

@@ -28,8 +28,6 @@ from paraisite.screening.identity import (
 from paraisite.screening.local import check_model, scan_locally
 from paraisite.screening.lock import ScanLock, locked_scan
 from paraisite.screening.manifest import (
-    MANIFEST,
-    PARTS,
     Manifest,
     Progress,
     difference,
@@ -41,11 +39,11 @@ from paraisite.screening.manifest import (
     write_scan_manifest,
 )
 from paraisite.screening.options import RowOptions, ScanOptions, ScanProgress, row_options
-from paraisite.screening.own_output import SCAN
 from paraisite.screening.ray_engine import connect, scan_with_ray
 from paraisite.screening.remote import find_source, is_remote, words_of
 from paraisite.screening.scanner import PieceResult, ScannerSettings
 from paraisite.screening.sources import Meter, ScanSource, Work
+from paraisite.sources.own_output import MANIFEST, PARTS, SCAN
 from paraisite.structures.crystal import ReadOptions
 from paraisite.threads import number_of_processes, require_device
 

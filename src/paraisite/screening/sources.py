@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import glob
-import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -15,16 +14,14 @@ from typing import BinaryIO
 from paraisite.errors import DataError, StructureError
 from paraisite.readers.formats import detect_format
 from paraisite.readers.stream import file_records
-from paraisite.screening.manifest import PARTS
-from paraisite.screening.own_output import OwnOutput, is_scan
 from paraisite.sources.archives import is_tar, is_zip, tar_pieces, zip_pieces
+from paraisite.sources.own_output import PARTS, is_scan, of_the_user
 from paraisite.sources.parquet import parquet_pieces
 from paraisite.sources.pieces import PIECE_CHARACTERS, FilesPiece, Piece, RecordsPiece, batched
 from paraisite.sources.walk import files_to_read, is_parquet
 from paraisite.structures.limits import DEFAULT_READING, ReadingLimits
 from paraisite.structures.origin import characters_of
 
-_LOG = logging.getLogger(__name__)
 LIST_SUFFIXES = {".txt", ".lst"}
 LONG_FORMATS = {"extxyz", "jsonl"}
 """Formats that are read record by record."""
@@ -161,7 +158,7 @@ def open_source(source: str | Path | Sequence[str | Path]) -> ScanSource:
 def _files_of(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        return _of_the_user(path, _files_in(path))
+        return _files_in(path)
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         lines = _list_lines(path.read_bytes())
         listed = [_listed(path.parent, line.strip()) for line in lines if line.strip() and not line.startswith(b"#")]
@@ -171,7 +168,7 @@ def _files_of(name: str) -> list[Path]:
     if glob.has_magic(name):
         # pathlib's own glob takes no absolute pattern.
         found = sorted(Path(item) for item in glob.glob(name, recursive=True) if Path(item).is_file())  # noqa: PTH207
-        return _of_the_user(next(folder for folder in path.parents if not glob.has_magic(str(folder))), found)
+        return of_the_user(next(folder for folder in path.parents if not glob.has_magic(str(folder))), found)
     raise DataError(f"There is no file or folder {name}; check the path.")
 
 
@@ -180,16 +177,6 @@ def _files_in(folder: Path) -> list[Path]:
         return files_to_read(folder)
     except StructureError:
         return []
-
-
-def _of_the_user(top: Path, found: list[Path]) -> list[Path]:
-    """Files below a folder without those that this package wrote."""
-    own = OwnOutput(top)
-    kept = [path for path in found if not own.wrote(path)]
-    if len(kept) < len(found):
-        places = ", ".join(map(str, own.folders))
-        _LOG.warning("%d files that paraisite wrote are no source and left out: in %s.", len(found) - len(kept), places)
-    return kept
 
 
 def _without_parts(named: list[Path]) -> list[Path]:

@@ -59,6 +59,9 @@ def zip_pieces(path: Path, size: int) -> Iterator[Piece]:
             if (before := _unlisted_bytes(raw, archive)) > 0:
                 reason = f"{before} bytes before the first member that it lists, perhaps another archive, are not read"
                 lost.append((str(path), unreadable(path, reason, _REMEDY)))
+    except FileNotFoundError as error:
+        yield ContentsPiece(((str(path), as_structure_error(path, error)),))
+        return
     except Exception as error:
         yield FailedPiece(str(path), f"the archive is broken, {error}")
         return
@@ -96,8 +99,12 @@ def _unlisted_bytes(raw: BinaryIO, archive: zipfile.ZipFile) -> int:
 
 def tar_pieces(path: Path, size: int, limits: ReadingLimits) -> Iterator[tuple[Piece, float]]:
     """Members of a tar archive in its order, each piece with the share of the file that ends with it."""
-    n_bytes = max(path.stat().st_size, 1)
-    with path.open("rb") as raw:
+    try:
+        raw, n_bytes = path.open("rb"), max(path.stat().st_size, 1)
+    except OSError as error:
+        yield ContentsPiece(((str(path), as_structure_error(path, error)),)), 1.0
+        return
+    with raw:
         contents = _tar_contents(path, raw, limits)
         for chosen in batched(contents, size, PIECE_CHARACTERS, _n_bytes):
             yield ContentsPiece(chosen), 1.0 if raw.closed else raw.tell() / n_bytes

@@ -15,6 +15,7 @@ from paraisite.errors import StructureError
 from paraisite.readers.json_structures import parse_entry
 from paraisite.readers.json_text import JSON_ERRORS, load_json
 from paraisite.readers.optimade import STRUCTURE_KEYS
+from paraisite.readers.stream import as_structure_error
 from paraisite.readers.units import Unit
 from paraisite.sources.pieces import ContentsPiece, FailedPiece, Piece, failed_record
 from paraisite.structures.checks import unreadable
@@ -193,6 +194,9 @@ def parquet_pieces(path: Path, size: int, limits: ReadingLimits = DEFAULT_READIN
             names, metadata = set(file.schema_arrow.names), file.metadata
             n_rows = [metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
             problem = _over_limit(path, metadata, limits)
+    except FileNotFoundError as error:
+        yield ContentsPiece(((str(path), as_structure_error(path, error)),))
+        return
     except Exception as error:
         yield FailedPiece(str(path), f"it is no readable Parquet file, {error}")
         return

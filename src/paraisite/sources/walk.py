@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from paraisite.errors import StructureError
-from paraisite.readers.stream import files_below, iter_crystals, structure_files
+from paraisite.readers.stream import as_structure_error, files_below, iter_crystals, structure_files
 from paraisite.readers.units import FileUnit, Unit, crystals_of
 from paraisite.sources.archives import is_archive, is_zip, tar_pieces, zip_pieces
-from paraisite.sources.pieces import Piece
+from paraisite.sources.own_output import of_the_user
+from paraisite.sources.pieces import LostUnit, Piece
 from paraisite.structures.crystal import STRICT, Crystal, ReadFailure, ReadOptions
 from paraisite.structures.limits import ReadingLimits
 
-PREDICTED_PIECE_SIZE = 1024
+_PIECE_SIZE = 1024
 
 
 def is_parquet(path: Path) -> bool:
@@ -23,6 +24,8 @@ def is_parquet(path: Path) -> bool:
 
 def files_to_read(directory: Path, kind: str | None = None) -> list[Path]:
     """Files of a directory at any depth, by path: of a known format, archives and tables; with a format given, all.
+
+    What this package wrote, such as the parts of a scan or exported crystals, is left out with a warning in the log.
 
     Raises:
         StructureError: `unreadable` if there are none.
@@ -34,7 +37,12 @@ def files_to_read(directory: Path, kind: str | None = None) -> list[Path]:
         if not opened:
             raise
         others = []
-    return sorted({*opened, *others})
+    kept = of_the_user(directory, sorted({*opened, *others}))
+    if not kept:
+        raise StructureError(
+            f"{directory}: the directory holds only what paraisite wrote; name files.", code="unreadable"
+        )
+    return kept
 
 
 def path_units(path: Path, kind: str | None, limits: ReadingLimits) -> Iterator[Unit]:
@@ -45,14 +53,14 @@ def path_units(path: Path, kind: str | None, limits: ReadingLimits) -> Iterator[
         kind: Format of the file, as for `iter_crystals`; then it is no archive and no table.
         limits: What is read at most.
     """
-    if kind is None and path.is_dir():
+    if path.is_dir():
         try:
-            files = files_to_read(path)
-        except (StructureError, OSError):
-            yield FileUnit(str(path))  # the reader says what is wrong with it
+            files = files_to_read(path, kind)
+        except (StructureError, OSError) as error:
+            yield LostUnit(str(path), as_structure_error(path, error))
             return
         for file in files:
-            yield from path_units(file, None, limits)
+            yield from path_units(file, kind, limits)
     elif kind is None and path.is_file() and (is_archive(path) or is_parquet(path)):
         for piece in _pieces(path, limits):
             yield from piece.units()
@@ -62,12 +70,12 @@ def path_units(path: Path, kind: str | None, limits: ReadingLimits) -> Iterator[
 
 def _pieces(path: Path, limits: ReadingLimits) -> Iterator[Piece]:
     if is_zip(path):
-        return zip_pieces(path, PREDICTED_PIECE_SIZE)
+        return zip_pieces(path, _PIECE_SIZE)
     if is_archive(path):
-        return (piece for piece, _ in tar_pieces(path, PREDICTED_PIECE_SIZE, limits))
+        return (piece for piece, _ in tar_pieces(path, _PIECE_SIZE, limits))
     from paraisite.sources.parquet import parquet_pieces  # noqa: PLC0415 - half a second, for Parquet alone
 
-    return parquet_pieces(path, PREDICTED_PIECE_SIZE, limits)
+    return parquet_pieces(path, _PIECE_SIZE, limits)
 
 
 def crystals_below(

@@ -1,14 +1,18 @@
-"""What this package wrote, which is no source: a scan of a folder must not read its own parts, nor an earlier export."""
+"""What this package wrote, which is no input: who reads a folder must not read the parts of a scan, nor an earlier export."""
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
-from paraisite.errors import RunError
 from paraisite.outputs import MARKER, written_files
-from paraisite.screening.checksums import CHECKSUMS
-from paraisite.screening.identity import INVENTORY
-from paraisite.screening.manifest import MANIFEST, PARTS, read_manifest
+
+_LOG = logging.getLogger(__name__)
+MANIFEST = "scan.json"
+PARTS = "parts"
+CHECKSUMS = "checksums"
+INVENTORY = "source_files.parquet"
 
 SCAN = "scan"
 """What the marker of a scan's folder says that made it."""
@@ -53,6 +57,16 @@ class OwnOutput:
         return self._known[folder]
 
 
+def of_the_user(top: Path, found: list[Path]) -> list[Path]:
+    """Files below a folder without those that this package wrote, which a warning in the log counts."""
+    own = OwnOutput(top)
+    kept = [path for path in found if not own.wrote(path)]
+    if len(kept) < len(found):
+        places = ", ".join(map(str, own.folders))
+        _LOG.warning("%d files that paraisite wrote are no source and left out: in %s.", len(found) - len(kept), places)
+    return kept
+
+
 def is_scan(folder: Path) -> bool:
     """Whether a folder holds a scan, also one that has no manifest any more."""
     return (folder / PARTS).is_dir() and ((folder / MANIFEST).is_file() or written_files(folder)[0] == SCAN)
@@ -61,7 +75,8 @@ def is_scan(folder: Path) -> bool:
 def _names_in(scan: Path) -> frozenset[str]:
     """Files and folders that a scan wrote into its folder; a folder `source` can also be the user's."""
     try:
-        fetched = ":" in read_manifest(scan).source.partition("/")[0]
-    except RunError:
+        source = json.loads((scan / MANIFEST).read_text(encoding="utf-8"))["source"]
+        fetched = ":" in str(source).partition("/")[0]
+    except (OSError, ValueError, LookupError, TypeError):
         fetched = True
     return _OF_A_SCAN | {SOURCE_FOLDER} if fetched else _OF_A_SCAN
