@@ -39,8 +39,7 @@ class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
         equations_per_unknown: Force components per unknown of the fit; sets the number of random cells.
         mesh_length_angstrom: Number of q-points along a reciprocal vector b (without 2π) is this length times |b|.
         temperatures_k: Temperatures of κ.
-        imaginary: What to do about imaginary modes: `stop` before the third order, `follow` them to a stabler structure, or
-            `go-on` and leave them out of the sum.
+        imaginary: What to do about imaginary modes: `stop` before the third order, or `go-on` and leave them out of the sum.
         direct_solution: Solve the linearised Boltzmann equation too, where its matrix is small enough.
         check: Compute κ once more on a coarser mesh and with a shorter cutoff; the changes are the convergence error.
         max_memory_gib: A crystal whose calculation is estimated to need more is refused beforehand.
@@ -62,7 +61,7 @@ class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
     equations_per_unknown: float = 4.0
     mesh_length_angstrom: float = 40.0
     temperatures_k: tuple[float, ...] = TEMPERATURES_K
-    imaginary: Literal["stop", "follow", "go-on"] = "stop"
+    imaginary: Literal["stop", "go-on"] = "stop"
     direct_solution: bool = False
     check: bool = True
     max_memory_gib: float = 8.0
