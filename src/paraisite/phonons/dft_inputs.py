@@ -19,7 +19,8 @@ _ORIGIN = f"""\
 As in Togo, Chaput and Tanaka, Phys. Rev. B 91, 094306 (2015), doi 10.1103/PhysRevB.91.094306, for which
 {TOGO_SOURCE}
 names PBE (and PBEsol for the same compounds in Togo, J. Phys. Soc. Jpn. 92, 012001 (2023)): VASP and the functional PBE.
-Ours, to be checked for your crystal: supercells, displacements, cutoff, k-points, convergence of the electrons, smearing, and no magnetism."""
+Ours, to be checked for your crystal: supercells, displacements, cutoff, k-points, convergence of the electrons, smearing, and
+no magnetism."""
 _VASP_TAGS = {"pbe": "PE", "pbesol": "PS"}
 _ESPRESSO_NAMES = {"pbe": "PBE", "pbesol": "PBESOL"}
 
