@@ -102,7 +102,7 @@ def _summary(content: CrystalContent) -> str:
     checked = "convergence not checked" if error is None else f"convergence error {100 * error:.0f} %"
     lines.append(f"**κ = {found.kappa[index]:.3g} W/(m K) at {found.temperatures_k[index]:g} K** ({checked}).")
     if error is not None and error > _LARGE_ERROR:
-        lines.append("κ is not converged: use a denser mesh (`--mesh-length-angstrom`) or a longer cutoff.")
+        lines.append("κ is not converged: use a denser mesh (`--set mesh_length_angstrom=…`) or a longer cutoff.")
     if prediction := content.prediction:
         ends = (
             f" (90 % interval {prediction.low:.3g} to {prediction.high:.3g})"
