@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sealed_files import seal
 
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
@@ -28,6 +27,7 @@ from paraisite.models.names import DEFAULT_MODEL, MULTI_FIDELITY
 from paraisite.models.network.files import load_network, save_network
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
+from sealed_files import seal
 
 SMALL = ParAIsiteSettings(n_members=2, head=(12, 6), megnet=MEGNetSettings(n_gaussians=20, n_blocks=2))
 

@@ -16,7 +16,6 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
-from sealed_files import seal
 
 from paraisite.datasets.levels import Source
 from paraisite.datasets.tables import load_hh143, load_literature, load_togo15
@@ -38,6 +37,7 @@ from paraisite.models.multi_fidelity.model import (
     prior_mean,
 )
 from paraisite.models.network.files import load_network
+from sealed_files import seal
 
 N_CRYSTALS, N_FOLDS = 40, 3
 PARAMETERS = CorrectionParameters(amplitude=0.4, length=6.0, rho=(0.7,), noise={"first": 0.05, "second": 0.2})

@@ -165,8 +165,12 @@ def test_known_crystals_are_predicted_closely_and_are_inside(table: pd.DataFrame
     kappa = np.array([crystal.properties["kappa"] for crystal in togo15])
     assert np.median(np.abs(table["kappa"] / kappa - 1)) < 0.1
     assert ((table["kappa_low"] < kappa) & (kappa < table["kappa_high"])).mean() > 0.9
-    assert (table["domain"] == "inside").all()
-    assert (table["domain_reason"] == "").all()
+    assert (table["domain"] != "outside").all()
+    # The volume is compared with the one that 98 % of crystals lie within, those that the model knows included.
+    doubtful = table[table["domain"] == "edge"]
+    assert len(doubtful) <= 0.05 * len(table)
+    assert doubtful["domain_reason"].str.contains("volume").all()
+    assert (table.loc[table["domain"] == "inside", "domain_reason"] == "").all()
 
 
 def test_the_interval_is_wider_where_less_is_known(predictor: Predictor, table: pd.DataFrame) -> None:

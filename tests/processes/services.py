@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from paraisite.screening.pieces import Piece
-
 from paraisite import errors
 from paraisite.screening.journal import write_part_again
 from paraisite.screening.scanner import PieceResult, Scanner, ScannerSettings
+from paraisite.sources.pieces import Piece
 from paraisite.structures.crystal import Crystal
 from paraisite.structures.origin import Origin
 

@@ -20,6 +20,7 @@ from paraisite.training.multi_fidelity.calibration import HeldOutPredictions
 from paraisite.training.multi_fidelity.fit import TrainingCrystals, fit_multi_fidelity
 from paraisite.training.multi_fidelity.hyperparameters import parameter_crystals
 from paraisite.training.multi_fidelity.shared import choose_inducing, condition_shared
+from sealed_files import seal
 
 N = 345
 ROUNDING = 1e-9
@@ -173,6 +174,7 @@ def test_parts_that_do_not_fit_together_are_refused(shipped: MultiFidelity, tmp_
     tensors = load_file(path)
     tensors[name] = tensors[name][:-1].copy()
     save_file(tensors, path, metadata)
+    seal(tmp_path)
     with pytest.raises(ModelFileError, match="cannot be read"):
         load_multi_fidelity(tmp_path)
 

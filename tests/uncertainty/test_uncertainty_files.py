@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
-from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card
+from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card, sha256_of_file
 from paraisite.models.network.files import save_network
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
@@ -22,6 +22,7 @@ from paraisite.uncertainty.conformal import Residuals
 from paraisite.uncertainty.domain import Domain
 from paraisite.uncertainty.files import load_uncertainty, save_uncertainty
 from paraisite.uncertainty.judgement import Uncertainty
+from sealed_files import seal
 
 SMALL = ParAIsiteSettings(n_members=2, head=(4,), megnet=MEGNetSettings(n_gaussians=10, n_blocks=1))
 
@@ -95,7 +96,11 @@ def test_the_card_tells_people(folder: Path) -> None:
     before = read_card(folder)
     save_uncertainty(WHOLE, folder)
     card = read_card(folder)
-    assert {key: value for key, value in card.items() if key != "uncertainty"} == before
+    changed = {"uncertainty", "sha256"}
+    assert {key: value for key, value in card.items() if key not in changed} == {
+        key: value for key, value in before.items() if key not in changed
+    }
+    assert card["sha256"][UNCERTAINTY_NAME] == sha256_of_file(folder / UNCERTAINTY_NAME)
     assert card["uncertainty"]["interval"]["n_crystals"] == 12
     assert (card["uncertainty"]["domain"], card["uncertainty"]["earlier_domain"]) == ("mine", "before")
     save_uncertainty(Uncertainty(None, small_domain()), folder)
@@ -123,6 +128,8 @@ def test_a_damaged_file_is_one_clear_error(folder: Path) -> None:
     save_uncertainty(WHOLE, folder)
     content = (folder / UNCERTAINTY_NAME).read_bytes()
     (folder / UNCERTAINTY_NAME).write_bytes(content[: len(content) // 2])
+    refuse(folder, "is damaged")
+    seal(folder)
     refuse(folder, "cannot be read")
 
 

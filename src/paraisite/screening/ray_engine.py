@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import pickle
 import socket
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -42,7 +43,8 @@ def scan_with_ray(
         meter: Is told of the pieces.
 
     Raises:
-        ParaisiteError: Ray is not installed, or the cluster cannot be reached.
+        ParaisiteError: Ray is not installed, the cluster cannot be reached, or what an actor raised.
+        OSError: An actor cannot write a part.
     """
     ray = connect(address)
     todo = [{"index": index} for index, _ in work.left(meter)]
@@ -60,6 +62,8 @@ def scan_with_ray(
         num_gpus=0 if settings.device == "cpu" else 1,
     )
     for row in results.iter_rows():
+        if row["error"]:
+            raise pickle.loads(row["error"])  # noqa: S301 - written by our own actor
         yield PieceResult(int(row["index"]), json.loads(row["counts"]))
 
 
@@ -113,13 +117,19 @@ class PieceActor:
         self._last = -1
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
-        """Scan the pieces of a batch."""
-        results = [
-            write_part_again(self._scanner, index, partial(self._piece, index)) for index in batch["index"].tolist()
-        ]
+        """Scan the pieces of a batch.
+
+        What a user can mend is an answer: Ray wraps an exception that is raised, and loses the one inside.
+        """
+        indices = batch["index"].tolist()
+        try:
+            results = [write_part_again(self._scanner, index, partial(self._piece, index)) for index in indices]
+        except (ParaisiteError, OSError) as error:
+            return {"index": indices[:1], "counts": [""], "error": [pickle.dumps(error)]}
         return {
-            "index": [result.index for result in results],
+            "index": indices,
             "counts": [json.dumps(result.counts) for result in results],
+            "error": [b"" for _ in results],
         }
 
     def _piece(self, wanted: int) -> Piece:

@@ -24,7 +24,13 @@ from paraisite.structures.limits import DEFAULT_READING, ReadingLimits, too_larg
 from paraisite.structures.origin import Origin, Record
 
 STRUCTURE_COLUMN = "structure"
-BATCH_ROWS = 1024
+BATCH_ROWS = 256
+"""Rows of a batch; a text that stands in many rows is copied into each of them."""
+DICTIONARY_BYTES = (1 << 22, 1 << 26)
+"""Columns of text of this size are read as a dictionary, which keeps a text once but all texts of the row group: a smaller
+column needs none, and a larger one would be held as a whole."""
+DICTIONARY_EXPANSION = 20
+"""Columns of text that compression shrinks more than this are read as a dictionary too: the same text stands in many rows."""
 FREE_ROWS = 1 << 16
 """Rows that any file may have, however short it is."""
 BUFFER_BYTES = 1 << 20
@@ -91,9 +97,9 @@ class _RowGroup:
 
     def __init__(self, key: tuple[Any, ...]) -> None:
         self.key, self.first = key, 0
-        # A value that stands in a million rows is kept once; checksums are compared where the file has them.
         with pq.ParquetFile(key[0]) as file:
-            texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+            texts = _repeated_texts(file, key[1])
+        # Checksums are compared where the file has them.
         self._file = pq.ParquetFile(
             key[0], buffer_size=BUFFER_BYTES, read_dictionary=texts, page_checksum_verification=True
         )
@@ -121,6 +127,20 @@ class _RowGroup:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _repeated_texts(file: Any, group: int) -> list[str]:
+    """Columns of text that may hold the same long text in many rows."""
+    texts = {field.name for field in file.schema_arrow if _is_text(field.type)}
+    metadata = file.metadata.row_group(group)
+    found = []
+    for column in map(metadata.column, range(metadata.num_columns)):
+        size = column.total_uncompressed_size
+        expansion = size / max(column.total_compressed_size, 1)
+        fits = DICTIONARY_BYTES[0] <= size <= DICTIONARY_BYTES[1]
+        if column.path_in_schema in texts and (fits or expansion > DICTIONARY_EXPANSION):
+            found.append(column.path_in_schema)
+    return found
 
 
 def _is_text(kind: Any) -> bool:
