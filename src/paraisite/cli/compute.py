@@ -116,6 +116,7 @@ def compute(
     if estimate or not resume:
         say(_cost(output, computation, device))
     if estimate:
+        say(f"paraisite compute -o {output} --resume computes them.")
         return 0
     with compute_progress(Console(stderr=True), len(computation.entries)) as line:
         options = ComputeOptions(
