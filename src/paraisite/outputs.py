@@ -8,7 +8,6 @@ overwritten, not even then.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from paraisite.atomic import write_text_atomic
+from paraisite.atomic import sha256_of, write_text_atomic
 from paraisite.errors import OutputError
 
 MARKER = ".paraisite.json"
@@ -216,7 +215,7 @@ def _require_kept(place: Path, beside: Path, read: Path) -> None:
 
 
 def _replace(place: Path, beside: Path, made_by: str, inputs: str, *, force: bool) -> None:
-    new = {str(path.relative_to(beside)): _hash(path) for path in sorted(beside.rglob("*")) if path.is_file()}
+    new = {str(path.relative_to(beside)): sha256_of(path) for path in sorted(beside.rglob("*")) if path.is_file()}
     new.pop(MARKER, None)
     if place.is_dir():
         marker = _read_marker(place)
@@ -326,12 +325,7 @@ def _files_of(marker: Mapping[str, object]) -> dict[str, str]:
 def _changed(place: Path, marker: Mapping[str, object]) -> list[str]:
     """Files of the marker whose content is no longer what was written."""
     found = _files_of(marker).items()
-    return [name for name, value in found if value and (place / name).is_file() and _hash(place / name) != value]
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return [name for name, value in found if value and (place / name).is_file() and sha256_of(place / name) != value]
 
 
 def _names(names: list[str]) -> str:

@@ -12,9 +12,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from paraisite.atomic import sha256_of
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
-from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card, sha256_of_file
+from paraisite.models.files import CARD_NAME, UNCERTAINTY_NAME, read_card
 from paraisite.models.network.files import save_network
 from paraisite.models.network.megnet import MEGNetSettings
 from paraisite.models.network.paraisite import ParAIsite, ParAIsiteSettings
@@ -100,7 +101,7 @@ def test_the_card_tells_people(folder: Path) -> None:
     assert {key: value for key, value in card.items() if key not in changed} == {
         key: value for key, value in before.items() if key not in changed
     }
-    assert card["sha256"][UNCERTAINTY_NAME] == sha256_of_file(folder / UNCERTAINTY_NAME)
+    assert card["sha256"][UNCERTAINTY_NAME] == sha256_of(folder / UNCERTAINTY_NAME)
     assert card["uncertainty"]["interval"]["n_crystals"] == 12
     assert (card["uncertainty"]["domain"], card["uncertainty"]["earlier_domain"]) == ("mine", "before")
     save_uncertainty(Uncertainty(None, small_domain()), folder)

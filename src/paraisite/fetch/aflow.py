@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from paraisite.atomic import write_text_atomic
+from paraisite.atomic import sha256_of, write_text_atomic
 from paraisite.errors import StructureError
 from paraisite.fetch.aflow_records import crystal_of_record
 from paraisite.fetch.common import (
@@ -23,7 +23,6 @@ from paraisite.fetch.common import (
     FetchProgress,
     open_partial,
     read_json,
-    sha256_of,
     write_crystals,
     write_manifest,
 )

@@ -14,14 +14,13 @@ from typing import Any
 
 import requests
 
-from paraisite.atomic import write_text_atomic
+from paraisite.atomic import sha256_of, write_text_atomic
 from paraisite.errors import FetchError, StructureError
 from paraisite.fetch.common import (
     FetchOptions,
     FetchProgress,
     open_partial,
     read_json,
-    sha256_of,
     write_crystals,
     write_manifest,
 )

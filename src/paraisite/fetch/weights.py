@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from paraisite.atomic import sha256_of
 from paraisite.errors import FetchError
-from paraisite.fetch.common import FetchOptions, FetchProgress, open_partial, sha256_of, write_manifest
+from paraisite.fetch.common import FetchOptions, FetchProgress, open_partial, write_manifest
 from paraisite.fetch.http import HttpClient
 from paraisite.fetch.policy import NO_ACCESS, HttpError, host_of
 from paraisite.structures.crystal import Crystal

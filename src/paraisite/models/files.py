@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from paraisite.atomic import write_text_atomic
+from paraisite.atomic import sha256_of, write_text_atomic
 from paraisite.elements import ELEMENTS
 from paraisite.errors import ModelFileError
 from paraisite.graphs.settings import GraphSettings
@@ -40,17 +40,9 @@ def write_card(folder: Path, content: dict[str, Any]) -> None:
     rest = {key: value for key, value in content.items() if key not in {"graph", "sha256"}}
     full = {"format": MODEL_FORMAT, **rest, "elements": list(ELEMENTS), "graph": content["graph"]}
     full["sha256"] = {
-        name: sha256_of_file(folder / name) for name in (WEIGHTS_NAME, UNCERTAINTY_NAME) if (folder / name).is_file()
+        name: sha256_of(folder / name) for name in (WEIGHTS_NAME, UNCERTAINTY_NAME) if (folder / name).is_file()
     }
     write_text_atomic(folder / CARD_NAME, json_text(full, indent=2, ensure_ascii=False) + "\n")
-
-
-def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal; empty where there is none."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def checked_file(folder: Path, name: str, card: dict[str, Any]) -> Path:
@@ -69,7 +61,7 @@ def checked_file(folder: Path, name: str, card: dict[str, Any]) -> Path:
     """
     path = folder / name
     expected = dict(card.get("sha256") or {}).get(name)
-    if expected is not None and path.is_file() and sha256_of_file(path) != expected:
+    if expected is not None and path.is_file() and sha256_of(path) != expected:
         raise ModelFileError(
             f"{path} is damaged, or not the file that {folder / CARD_NAME} was written for: its SHA-256 is another; get the "
             "model's folder anew."
@@ -153,7 +145,8 @@ def model_hash(folder: str | Path) -> str:
     deciding = [card.get(key) for key in ("kind", "architecture", "graph", "caution")]
     digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode())
     for name in (WEIGHTS_NAME, UNCERTAINTY_NAME):
-        digest.update(sha256_of_file(folder / name).encode())
+        if (folder / name).is_file():
+            digest.update(sha256_of(folder / name).encode())
     return digest.hexdigest()[:16]
 
 

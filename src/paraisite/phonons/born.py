@@ -46,6 +46,18 @@ def read_born(path: Path, primitive: Any) -> dict[str, Any]:
     return _symmetrised(path, found, primitive)
 
 
+def read_born_text(path: Path) -> str:
+    """Content of a BORN file, not yet checked.
+
+    Raises:
+        ComputeError: `invalid_born`.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ComputeError(f"The BORN file {path} cannot be read ({error}).", code="invalid_born") from error
+
+
 def _parse(path: Path, primitive: Any) -> dict[str, Any]:
     from phonopy.exception import BORNFileParseError  # noqa: PLC0415
     from phonopy.file_IO import parse_BORN  # noqa: PLC0415

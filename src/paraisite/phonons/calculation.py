@@ -1,7 +1,7 @@
 """One crystal from its structure to κ, in a folder that holds every finished stage.
 
-Whatever is expensive is on disk: answers of the potential one by one (`forces.py`), third-order force constants, and κ.
-Everything else is computed again when a calculation goes on, to the same last digit.
+What is not computed again when a calculation goes on: answers of the potential, one by one (`forces.py`), and the results of
+stages that ended. Everything else, force constants included, follows from them to the same last digit.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from paraisite.atomic import atomic_path, write_text_atomic
 from paraisite.errors import OutputError, ParaisiteError
 from paraisite.phonons.anharmonic import AnharmonicPlan, fit_third_order, plan_third_order, third_order
+from paraisite.phonons.born import read_born_text
 from paraisite.phonons.cost import check_memory
-from paraisite.phonons.forces import ForceStore
+from paraisite.phonons.forces import ForceStore, arrays_key
 from paraisite.phonons.harmonic import Phonons, build_phono3py, harmonic_phonons, second_order
 from paraisite.phonons.record import (
     BORN_FILE,
@@ -38,7 +38,6 @@ from paraisite.phonons.solve import Conductivity, solve
 from paraisite.structures import Crystal, to_ase
 
 if TYPE_CHECKING:
-    from ase import Atoms
     from phono3py import Phono3py
 
     from paraisite.phonons.potentials.potential import Potential
@@ -136,7 +135,9 @@ class Calculation:
     def _all_stages(self) -> None:
         if self.potential is not None:
             self.potential.check_elements(self.crystal.numbers)
-        relaxed = self._do("relax", "relaxed", RelaxedCell, lambda: relax(self._start(), self.store, self.settings))
+        relaxed = self._do(
+            "relax", "relaxed", RelaxedCell, lambda: relax(to_ase(self.crystal), self.store, self.settings)
+        )
         ph3 = build_phono3py(relaxed, self.settings, self.born)
         phonons = self._do("harmonic", "phonons", Phonons, lambda: self._harmonic(ph3))
         if not phonons.stable and self.settings.imaginary != "go-on":
@@ -147,9 +148,6 @@ class Calculation:
         plan = self._do("anharmonic", "plan", AnharmonicPlan, lambda: plan_third_order(ph3, self.settings))
         check_memory(ph3, plan, phonons.mesh, self.settings)
         self._do("conductivity", "conductivity", Conductivity, lambda: self._solve(ph3, plan))
-
-    def _start(self) -> Atoms:
-        return to_ase(self.crystal)
 
     def _harmonic(self, ph3: Phono3py) -> Phonons:
         self._second_order(ph3)
@@ -216,7 +214,8 @@ class Calculation:
 
     def _claim(self) -> None:
         source = self.potential or read_source(self.folder)
-        born = hashlib.sha256(self._born_text().encode()).hexdigest() if self.born else ""
+        charges = read_born_text(self.born) if self.born else ""
+        born = hashlib.sha256(charges.encode()).hexdigest() if self.born else ""
         manifest = CalculationManifest(
             fingerprint=calculation_fingerprint(
                 self.settings, f"{source.name} {source.version}{born}", crystal_key(self.crystal)
@@ -234,13 +233,7 @@ class Calculation:
         if earlier is None:
             write_struct(path, manifest)
             if self.born is not None:
-                write_text_atomic(self.folder / BORN_FILE, self._born_text())
-
-    def _born_text(self) -> str:
-        try:
-            return self.born.read_text(encoding="utf-8") if self.born else ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise ComputeError(f"{self.born} cannot be read ({error}).", code="invalid_born") from error
+                write_text_atomic(self.folder / BORN_FILE, charges)
 
     def _record(self, status: str, message: str) -> ComputeRecord:
         self._end()
@@ -268,10 +261,7 @@ class Calculation:
 
 def crystal_key(crystal: Crystal) -> str:
     """SHA-256 of a crystal's elements, cell and positions."""
-    digest = hashlib.sha256()
-    for array in (crystal.numbers, crystal.cell, crystal.fractional):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+    return arrays_key(crystal.numbers, crystal.cell, crystal.fractional)
 
 
 def _difference(earlier: CalculationManifest, now: CalculationManifest) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from paraisite.applicability.metals import metal_concern
 from paraisite.atomic import write_text_atomic
+from paraisite.phonons.born import read_born_text
 from paraisite.phonons.calculation import Calculation
 from paraisite.phonons.handover import read_forces, write_inputs
 from paraisite.phonons.queue import (
@@ -199,19 +200,12 @@ def _create(
     crystals = _found(source, selection)
     if born is not None and len(crystals) != 1:
         raise ComputeError(f"A BORN file belongs to one crystal, and there are {len(crystals)}.", code="invalid_born")
-    charges = None if born is None else _born_text(Path(born))
+    charges = None if born is None else read_born_text(Path(born))
     computation = msgspec.structs.replace(empty, entries=_entries(crystals))
     create_computation(out, computation, crystals)
     if charges is not None:
         write_text_atomic(crystal_folder(out, computation.entries[0]) / GIVEN_BORN, charges)
     return computation
-
-
-def _born_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ComputeError(f"The BORN file {path} cannot be read ({error}).", code="invalid_born") from error
 
 
 def _found(source: Any, selection: Selection | None) -> list[Crystal]:

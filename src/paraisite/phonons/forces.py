@@ -78,10 +78,15 @@ class ForceStore:
 
 def cell_key(atoms: Atoms) -> str:
     """Name of a cell: SHA-256 of elements, lattice and positions to the last bit."""
+    return arrays_key(atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions)[:32]
+
+
+def arrays_key(*arrays: np.ndarray) -> str:
+    """SHA-256 of the bytes of arrays, in hexadecimal."""
     digest = hashlib.sha256()
-    for array in (atoms.numbers.astype(np.int64), atoms.cell[:], atoms.positions):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:

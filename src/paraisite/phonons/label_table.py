@@ -15,6 +15,7 @@ from paraisite.atomic import atomic_path
 from paraisite.phonons.queue import computed_records, open_computation
 from paraisite.phonons.record import ComputeRecord
 from paraisite.phonons.settings import ComputeSettings
+from paraisite.phonons.table import structure_columns
 
 LABELS = Path(__file__).parents[1] / "data" / "computed.csv"
 LABEL_COLUMNS = (
@@ -67,16 +68,9 @@ def _label(record: ComputeRecord) -> dict[str, object]:
         "material_id": record.material_id, "formula": record.formula, "status": record.status, "level": record.level,
         "potential_version": record.potential_version, "settings": _changed(record.settings),
     }  # fmt: skip
-    if record.phonons is not None:
-        row |= {
-            "lowest_frequency_thz": record.phonons.lowest_frequency,
-            "highest_frequency_thz": record.phonons.highest_frequency,
-            "debye_temperature_k": record.phonons.debye_temperature_k,
-        }
+    row |= structure_columns(record)
     if (relaxed := record.relaxed) is not None:
         row |= {
-            "space_group": relaxed.space_group,
-            "volume_change": relaxed.volume_change,
             "cell": _numbers(relaxed.cell),
             "numbers": json.dumps(relaxed.numbers, separators=(",", ":")),
             "fractional": _numbers(relaxed.fractional),

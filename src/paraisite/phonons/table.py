@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,14 @@ def computed_table(out: str | Path) -> pd.DataFrame:
     Raises:
         ComputeError: The folder holds no computation.
     """
+    folder = Path(out)
+    return _table(computed_records(folder, open_computation(folder)))
+
+
+def _table(found: Iterable[tuple[Entry, ComputeRecord]]) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415
 
-    folder = Path(out)
-    rows = [_row(entry, record) for entry, record in computed_records(folder, open_computation(folder))]
-    return pd.DataFrame(rows, columns=list(COMPUTED_COLUMNS))
+    return pd.DataFrame([_row(entry, record) for entry, record in found], columns=list(COMPUTED_COLUMNS))
 
 
 def _row(entry: Entry, record: ComputeRecord) -> dict[str, object]:
@@ -48,14 +52,7 @@ def _row(entry: Entry, record: ComputeRecord) -> dict[str, object]:
         "computed_status": record.status, "computed_message": record.message,
         "computed_warnings": " ".join(record.warnings),
     }  # fmt: skip
-    if record.relaxed is not None:
-        row |= {"space_group": record.relaxed.space_group, "volume_change": record.relaxed.volume_change}
-    if record.phonons is not None:
-        row |= {
-            "lowest_frequency_thz": record.phonons.lowest_frequency,
-            "highest_frequency_thz": record.phonons.highest_frequency,
-            "debye_temperature_k": record.phonons.debye_temperature_k,
-        }
+    row |= structure_columns(record)
     if record.transport is not None and _ROOM_K in record.transport.temperatures_k:
         index = record.transport.temperatures_k.index(_ROOM_K)
         tensor, coherence = record.transport.kappa_tensor[index], record.transport.kappa_coherence
@@ -68,14 +65,29 @@ def _row(entry: Entry, record: ComputeRecord) -> dict[str, object]:
     return row
 
 
+def structure_columns(record: ComputeRecord) -> dict[str, object]:
+    """What the relaxation and the harmonic phonons of a record give to a table, as far as it came."""
+    row: dict[str, object] = {}
+    if record.relaxed is not None:
+        row |= {"space_group": record.relaxed.space_group, "volume_change": record.relaxed.volume_change}
+    if record.phonons is not None:
+        row |= {
+            "lowest_frequency_thz": record.phonons.lowest_frequency,
+            "highest_frequency_thz": record.phonons.highest_frequency,
+            "debye_temperature_k": record.phonons.debye_temperature_k,
+        }
+    return row
+
+
 def write_tables(out: Path, computation: Computation) -> None:
     """Write `computed.csv`, and `computed.extxyz`: the relaxed crystals that have a κ, for `paraisite finetune`."""
     from ase.io import write  # noqa: PLC0415
 
+    found = list(computed_records(out, computation))
     with atomic_path(out / COMPUTED_TABLE) as temporary:
-        computed_table(out).to_csv(temporary, index=False)
+        _table(found).to_csv(temporary, index=False)
     relaxed = []
-    for _, record in computed_records(out, computation):
+    for _, record in found:
         kappa = record.kappa_at(_ROOM_K)
         if record.status == RECORD_OK and record.relaxed is not None and kappa is not None:
             atoms = record.relaxed.atoms()

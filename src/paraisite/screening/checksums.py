@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from paraisite.atomic import sha256_of
 from paraisite.screening.manifest import done_parts, part_path
 from paraisite.sources.own_output import CHECKSUMS
 
@@ -144,7 +145,6 @@ def check_parts(out: Path, scan: str) -> CheckedParts:
 def sha256_of_part(out: Path, number: int) -> str:
     """Hash of a part as it is on the disk; empty where it cannot be read."""
     try:
-        with part_path(out, number).open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return sha256_of(part_path(out, number))
     except OSError:
         return ""

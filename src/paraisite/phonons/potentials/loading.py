@@ -6,7 +6,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
 
-from paraisite.fetch.common import sha256_of
+from paraisite.atomic import sha256_of
 from paraisite.phonons.potentials.potential import PotentialError
 from paraisite.threads import require_device
 

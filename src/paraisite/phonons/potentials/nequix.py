@@ -11,8 +11,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 from vesin import ase_neighbor_list
 
+from paraisite.atomic import sha256_of
 from paraisite.datasets.catalogue import locate_data_file
-from paraisite.fetch.common import sha256_of
 from paraisite.fetch.potentials import NEQUIX_FILES, NequixFile
 from paraisite.phonons.potentials.loading import (
     import_for_potential,

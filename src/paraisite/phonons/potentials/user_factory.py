@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from paraisite.fetch.common import sha256_of
+from paraisite.atomic import sha256_of
 from paraisite.phonons.potentials.loading import SHOWN_DIGITS, torch_device
 from paraisite.phonons.potentials.potential import Potential, PotentialError
 from paraisite.processes.child import import_path
